@@ -1,0 +1,53 @@
+//! The whole contract between a compiled module (`.so`) and the runtime.
+//!
+//! The compiler writes these layouts, the runtime reads them; neither may
+//! know an offset, a builtin's signature or a trap code from anywhere else.
+//! The crate depends on nothing and contains no behaviour beyond arithmetic
+//! on its own layouts.
+//!
+//! # Calling conventions
+//! * **wasm convention**: LLVM `tailcc`, parameters `(vmctx, wasm params…)`.
+//!   See [`ReturnStyle`] for results. Only compiled code uses it.
+//! * **entry thunk** ([`EntryThunk`], C convention): how the host calls wasm.
+//!   One per signature, in the `.so`.
+//! * **host thunk** (wasm convention): how wasm calls the host. One per
+//!   signature, in the `.so`; it spills its arguments into [`Slot`]s and calls
+//!   [`HostBinding::call`].
+//!
+//! # Versioning
+//! [`ABI_VERSION`] counts intended changes. [`layout_hash`] is computed from
+//! every field offset, builtin signature and trap code, so that a forgotten
+//! bump still refuses to load.
+
+#![no_std]
+
+mod builtins;
+mod descriptor;
+mod layout;
+mod trap;
+mod types;
+mod vmctx;
+
+pub use builtins::{Builtin, BuiltinType, Builtins};
+pub use descriptor::*;
+pub use layout::{Hash, layout_hash};
+pub use trap::TrapCode;
+pub use types::{ReturnStyle, ValType};
+pub use vmctx::*;
+
+/// Counts intended changes of the contract; see also [`layout_hash`].
+pub const ABI_VERSION: u32 = 1;
+
+/// Name of the one symbol that a compiled module exports.
+pub const ROOT_SYMBOL: &str = "wasm2so_module_v1";
+
+/// First bytes of the [`ModuleDescriptor`] behind [`ROOT_SYMBOL`].
+pub const MAGIC: [u8; 8] = *b"\0wasm2so";
+
+/// Size in bytes of one page of wasm linear memory.
+pub const WASM_PAGE_SIZE: u64 = 65536;
+
+/// Address space reserved for each 32-bit linear memory: any 32-bit index plus
+/// any 32-bit static offset, plus the widest access, stays inside, so compiled
+/// code needs no bounds check; what lies beyond the current size is unmapped.
+pub const MEMORY_RESERVATION: u64 = (8 << 30) + WASM_PAGE_SIZE;

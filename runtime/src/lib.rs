@@ -1,0 +1,1 @@
+//! Loads, links and runs modules compiled by `wasm2so`.
