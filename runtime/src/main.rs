@@ -1,1 +1,7 @@
-fn main() {}
+//! The `wasmrun` program; see `cli`.
+
+mod cli;
+
+fn main() {
+    std::process::exit(cli::main());
+}

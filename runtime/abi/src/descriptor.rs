@@ -220,8 +220,12 @@ abi_struct! {
 abi_struct! {
     /// A function that the module defines.
     pub struct Function {
-        /// Entry point, wasm convention.
+        /// Entry point, wasm convention; null when no reference to it can
+        /// exist, so that it may have been inlined away.
         pub code: *const c_void,
+        /// Entry point, tail convention; null as `code` is, and when the module
+        /// makes no tail calls.
+        pub tail_code: *const c_void,
         /// Type index.
         pub type_index: u32,
         /// Keeps the size explicit.

@@ -6,8 +6,11 @@
 //! on its own layouts.
 //!
 //! # Calling conventions
-//! * **wasm convention**: LLVM `tailcc`, parameters `(vmctx, wasm params…)`.
-//!   See [`ReturnStyle`] for results. Only compiled code uses it.
+//! * **wasm convention**: the C convention with parameters `(vmctx, wasm
+//!   params…)`. See [`ReturnStyle`] for results.
+//! * **tail convention**: the same under LLVM's `tailcc`, in which any function
+//!   can tail-call any other. It costs every call a little, so only modules
+//!   that make tail calls have entry points of this kind, beside ordinary ones.
 //! * **entry thunk** ([`EntryThunk`], C convention): how the host calls wasm.
 //!   One per signature, in the `.so`.
 //! * **host thunk** (wasm convention): how wasm calls the host. One per

@@ -26,9 +26,13 @@ pub type HostCall =
 
 abi_struct! {
     /// What a function reference points at.
+    #[derive(Clone, Copy)]
     pub struct VmFuncRef {
         /// Entry point, wasm convention.
         pub code: *const c_void,
+        /// Entry point, tail convention; null when its module makes no tail
+        /// calls, so that the caller has to go through an adapter.
+        pub tail_code: *const c_void,
         /// First argument of `code`: the owning instance's [`VmCtx`], or the
         /// [`HostBinding`] when `code` is a host thunk.
         pub vmctx: *mut c_void,
@@ -95,6 +99,8 @@ abi_struct! {
     pub struct VmImportedFunction {
         /// Entry point, wasm convention.
         pub code: *const c_void,
+        /// Entry point, tail convention, or null; see [`VmFuncRef::tail_code`].
+        pub tail_code: *const c_void,
         /// First argument of `code`.
         pub vmctx: *mut c_void,
     }
@@ -162,8 +168,8 @@ impl VmLayout {
         let types = imported_globals + counts.imported_globals * size_of::<*mut Slot>() as u32;
         let imported_functions = (types + counts.types * size_of::<u32>() as u32)
             .next_multiple_of(align_of::<VmImportedFunction>() as u32);
-        let funcrefs = imported_functions
-            + counts.imported_functions * size_of::<VmImportedFunction>() as u32;
+        let funcrefs =
+            imported_functions + counts.imported_functions * size_of::<VmImportedFunction>() as u32;
         let size = funcrefs + counts.referenced * size_of::<VmFuncRef>() as u32;
         VmLayout {
             memories,

@@ -77,6 +77,9 @@ int main(int argc, char **argv) {
 
   JSRuntime *rt = JS_NewRuntime();
   JSContext *ctx = JS_NewContext(rt);
+  // Most of the 8 MB there are. Built for WASI, QuickJS ignores the limit: too
+  // deep a recursion then traps.
+  JS_SetMaxStackSize(rt, 6 << 20);
   JSValue global = JS_GetGlobalObject(ctx);
   JS_SetPropertyStr(ctx, global, "print",
                     JS_NewCFunction(ctx, js_print, "print", 1));

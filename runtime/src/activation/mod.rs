@@ -1,0 +1,291 @@
+//! Entering wasm on a stack of its own, calling back to the host on the native
+//! stack, and leaving early. Knows nothing of types, instances or frames.
+//!
+//! An [`Activation`] is one entry. Those of a thread form a list, innermost
+//! first; between two of them there is a host function. Only one of them runs:
+//! wasm on the innermost one's stack, or the host on the native stack, below
+//! the frame of that activation's [`enter`].
+//!
+//! Wasm is left early in three ways: a signal handler redirects the interrupted
+//! code, the `trap` builtin is called, a host function fails. In each case the
+//! reason is stored in the activation and its stack is abandoned; nothing on it
+//! has a destructor.
+
+mod stack;
+#[cfg(test)]
+mod tests;
+
+use std::any::Any;
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::mem::MaybeUninit;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{process, ptr};
+
+use corosensei::trap::{CoroutineTrapHandler, TrapHandlerRegs};
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+use wasm2so_abi::{EntryThunk, Slot, TrapCode, VmCtx};
+
+use crate::error::HostError;
+use crate::trap::{self, Trap, TrapDetail};
+use crate::unwind::Context;
+pub(crate) use crate::unwind::arch::trap_builtin;
+use crate::unwind::arch::{Registers, SavedRegisters};
+use stack::{StackBounds, ThreadResources, WasmStack};
+
+thread_local! {
+    /// The innermost activation. No destructor, no lazy initialisation: a signal
+    /// handler reads it.
+    static CURRENT: Cell<*const Activation> = const { Cell::new(ptr::null()) };
+}
+
+/// One entry into wasm; lives in the frame of [`enter`].
+pub(crate) struct Activation {
+    outer: *const Activation,
+    thunk: EntryThunk,
+    stack: StackBounds,
+    resources: &'static ThreadResources,
+    yielder: Cell<*const Yielder<(), ()>>,
+    handler: CoroutineTrapHandler<()>,
+    /// Not null while a host function runs.
+    host_frame: Cell<*const usize>,
+    left: Cell<Option<Left>>,
+}
+
+/// Why wasm is being left early.
+pub(crate) enum Left {
+    /// A trap; its frames are in the thread's recorder.
+    Trap(TrapCode, TrapDetail),
+    /// A host function returned an error.
+    Host(HostError),
+    /// A host function panicked.
+    Panic(Box<dyn Any + Send>),
+}
+
+/// Why [`enter`] did not return normally.
+pub(crate) enum Exit {
+    /// A trap.
+    Trap(Trap),
+    /// A host function returned an error, or there is no memory for a stack.
+    Host(HostError),
+    /// A host function panicked.
+    Panic(Box<dyn Any + Send>),
+}
+
+/// Calls wasm: `thunk(code, vmctx, slots)` on a stack of its own of at least
+/// `stack_size` bytes.
+///
+/// # Safety
+/// The arguments must be right for each other, the module registered, and the
+/// instance alive until this returns.
+pub(crate) unsafe fn enter(
+    stack_size: usize,
+    thunk: EntryThunk,
+    code: *const c_void,
+    vmctx: *mut c_void,
+    slots: *mut Slot,
+) -> Result<(), Exit> {
+    let resources = ThreadResources::current().map_err(|e| Exit::Host(e.into()))?;
+    let stack = resources.take_stack(stack_size).map_err(|e| Exit::Host(e.into()))?;
+    let bounds = stack.bounds();
+    let body = |yielder: &Yielder<(), ()>, ()| {
+        // SAFETY: set below, before this runs, to an activation that outlives it.
+        unsafe { (*CURRENT.get()).yielder.set(yielder) };
+        // SAFETY: the caller's promise.
+        unsafe { thunk(code, vmctx, slots) };
+    };
+    // SAFETY: what `body` borrows outlives the coroutine.
+    let mut coroutine: Coroutine<(), (), (), WasmStack> =
+        unsafe { Coroutine::with_stack_unchecked(stack, body) };
+    let activation = Activation {
+        outer: CURRENT.get(),
+        thunk,
+        stack: bounds,
+        resources,
+        yielder: Cell::new(ptr::null()),
+        handler: coroutine.trap_handler(),
+        host_frame: Cell::new(ptr::null()),
+        left: Cell::new(None),
+    };
+    CURRENT.set(&activation);
+    let result = coroutine.resume(());
+    CURRENT.set(activation.outer);
+    if let CoroutineResult::Yield(()) = result {
+        // SAFETY: left by `leave`: nothing on the stack has a destructor.
+        unsafe { coroutine.force_reset() };
+    }
+    let stack = coroutine.into_stack();
+    match activation.left.take() {
+        None => {
+            resources.give_back(stack);
+            Ok(())
+        }
+        Some(left) => {
+            // One that was used up holds more memory than others will need.
+            if !matches!(left, Left::Trap(TrapCode::StackOverflow, _)) {
+                resources.give_back(stack);
+            }
+            Err(left.into_exit(resources))
+        }
+    }
+}
+
+impl Left {
+    #[cold]
+    #[inline(never)]
+    fn into_exit(self, resources: &ThreadResources) -> Exit {
+        match self {
+            Left::Trap(code, detail) => {
+                // SAFETY: what was recorded last is this trap's, and the modules
+                // that ran are alive by the promise made to `enter`.
+                let trace = unsafe { (*resources.recorder()).to_trace() };
+                Exit::Trap(Trap::new(code, detail, trace))
+            }
+            Left::Host(error) => Exit::Host(error),
+            Left::Panic(payload) => Exit::Panic(payload),
+        }
+    }
+}
+
+/// From a [`HostCall`](wasm2so_abi::HostCall): runs `f` on the native stack. If
+/// it fails or panics, wasm is left, and this does not return.
+///
+/// # Safety
+/// `frame` must be the host thunk's. When this does not return, the caller's own
+/// frame is abandoned, and maybe `f` unused: nothing in either may need to be
+/// dropped.
+pub(crate) unsafe fn call_host(frame: *const usize, f: impl FnOnce() -> Result<(), HostError>) {
+    reserve_stack();
+    let activation = Activation::running();
+    activation.host_frame.set(frame);
+    let result = activation.on_native_stack(|| catch_unwind(AssertUnwindSafe(f)));
+    activation.host_frame.set(ptr::null());
+    match result {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => activation.leave(Left::Host(error)),
+        Err(payload) => activation.leave(Left::Panic(payload)),
+    }
+}
+
+/// Touches as much of wasm's stack as is needed to leave it: if that is too
+/// much, the stack overflows now, and not after the host has done its work.
+#[inline(never)]
+fn reserve_stack() {
+    let mut room = MaybeUninit::<[u8; 4000]>::uninit();
+    // SAFETY: room for a byte; volatile, so that it is written.
+    unsafe { room.as_mut_ptr().cast::<u8>().write_volatile(0) };
+}
+
+/// From a builtin: runs `f` on the native stack.
+///
+/// A builtin that takes locks or owns memory must do so in here: on wasm's stack
+/// it could be abandoned at any point, when that stack is used up. `f` must
+/// neither panic nor enter wasm.
+pub(crate) fn on_native_stack<R>(f: impl FnOnce() -> R) -> R {
+    reserve_stack();
+    Activation::running().on_native_stack(f)
+}
+
+/// Where [`trap_builtin`] goes on.
+///
+/// # Safety
+/// Called by [`trap_builtin`] only.
+pub(crate) unsafe extern "C" fn raise(
+    vmctx: *const VmCtx,
+    code: u32,
+    detail: u64,
+    saved: *const SavedRegisters,
+) -> ! {
+    let activation = Activation::running();
+    let left = activation.on_native_stack(|| {
+        let code = TrapCode::from_u32(code).unwrap_or_else(|| process::abort());
+        // SAFETY: `trap_builtin` passes what it saved.
+        let registers = Registers::saved(unsafe { &*saved });
+        activation.record(Context { registers, after_call: true });
+        // SAFETY: compiled code passes its own instance.
+        Left::Trap(code, unsafe { trap::builtin_detail(code, detail, registers.pc(), vmctx) })
+    });
+    activation.leave(left)
+}
+
+impl Activation {
+    /// This thread's innermost activation. Safe to call in a signal handler.
+    pub(crate) fn innermost<'a>() -> Option<&'a Activation> {
+        // SAFETY: activations are taken off the list before they go away, and
+        // callers keep the reference no longer than they run.
+        unsafe { CURRENT.get().as_ref() }
+    }
+
+    /// The innermost activation, for code that wasm called.
+    fn running<'a>() -> &'a Activation {
+        // Compiled code that runs outside `enter` cannot be left in order.
+        Activation::innermost().unwrap_or_else(|| process::abort())
+    }
+
+    /// The activation around the host function that made this one.
+    pub(crate) fn outer(&self) -> Option<&Activation> {
+        // SAFETY: outer activations outlive inner ones.
+        unsafe { self.outer.as_ref() }
+    }
+
+    /// Address of the entry thunk: the outermost function on the stack that
+    /// belongs to a module.
+    pub(crate) fn thunk(&self) -> u64 {
+        self.thunk as usize as u64
+    }
+
+    /// The stack's addresses.
+    pub(crate) fn stack(&self) -> &StackBounds {
+        &self.stack
+    }
+
+    /// Registers of the wasm function that called the host function that runs.
+    pub(crate) fn host_caller(&self) -> Option<Registers> {
+        let frame = self.host_frame.get();
+        // SAFETY: a host thunk's frame, by the promise made to `call_host`.
+        (!frame.is_null()).then(|| unsafe { Registers::caller_of(frame) })
+    }
+
+    /// Records the wasm frames from `context` on. Returns whether there is one in
+    /// this activation. Safe to call in a signal handler.
+    pub(crate) fn record(&self, context: Context) -> bool {
+        // SAFETY: only one trap at a time is between here and `into_exit`.
+        unsafe { (*self.resources.recorder()).record(context, self) }
+    }
+
+    /// Leaves wasm from a signal handler: returns what the interrupted code's
+    /// registers must be. Safe to call in a signal handler.
+    ///
+    /// # Safety
+    /// The interrupted code must be on this activation's stack, wasm code or
+    /// called by it and without destructors; the registers must be set.
+    pub(crate) unsafe fn leave_interrupted(&self, left: Left) -> TrapHandlerRegs {
+        self.left.set(Some(left));
+        // SAFETY: the caller's promise.
+        unsafe { self.handler.setup_trap_handler(|| ()) }
+    }
+
+    fn on_native_stack<R>(&self, f: impl FnOnce() -> R) -> R {
+        /// corosensei asks for `Send` so that no `Yielder` gets to another
+        /// thread; the native stack is the same thread's.
+        struct SameThread<T>(T);
+        // SAFETY: see above.
+        unsafe impl<T> Send for SameThread<T> {}
+        impl<T> SameThread<T> {
+            fn get(self) -> T {
+                self.0
+            }
+        }
+        // SAFETY: set when the activation began to run.
+        let yielder = unsafe { &*self.yielder.get() };
+        let f = SameThread(f);
+        yielder.on_parent_stack(move || f.get()())
+    }
+
+    fn leave(&self, left: Left) -> ! {
+        self.left.set(Some(left));
+        // SAFETY: set when the activation began to run.
+        unsafe { (*self.yielder.get()).suspend(()) };
+        unreachable!("an abandoned stack is not resumed")
+    }
+}

@@ -1,0 +1,71 @@
+//! The `wasmrun` program: from a command line to an exit code. Everything it
+//! can do, the library can; nothing here may know how.
+
+mod options;
+mod output;
+mod running;
+mod values;
+
+use anyhow::Result;
+use clap::{CommandFactory, Parser};
+use options::Options;
+use running::Stop;
+use wasmrun::trace::Trace;
+
+/// Exit code after a trap: that of a process ended by `abort`.
+const TRAPPED: i32 = 134;
+/// Exit code when the program was never to blame.
+const FAILED: i32 = 1;
+/// Exit code for a command line that cannot be followed.
+const USAGE: i32 = 2;
+
+/// The command line asks for something the module does not have.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct UsageError(String);
+
+/// Does what the command line says, and returns the exit code.
+pub fn main() -> i32 {
+    let options = Options::parse();
+    output::set_up(options.color, options.verbose);
+    match act(&options) {
+        Ok(code) => code,
+        Err(error) => {
+            output::error(&error);
+            if error.is::<UsageError>() { USAGE } else { FAILED }
+        }
+    }
+}
+
+fn act(options: &Options) -> Result<i32> {
+    if let Some(shell) = options.completions {
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Options::command(), "wasmrun", &mut script);
+        output::print(&script)?;
+        return Ok(0);
+    }
+    if options.man {
+        let mut page = Vec::new();
+        clap_mangen::Man::new(Options::command()).render(&mut page)?;
+        output::print(&page)?;
+        return Ok(0);
+    }
+    let format = options.trace.into();
+    match running::run(options) {
+        Ok(results) => {
+            let lines: String = results.iter().map(|value| values::show(value) + "\n").collect();
+            output::print(lines.as_bytes())?;
+            Ok(0)
+        }
+        Err(Stop::Exit(code)) => Ok(code),
+        Err(Stop::Trap(trap)) => {
+            output::trace(&Trace::from(&trap), format);
+            Ok(TRAPPED)
+        }
+        Err(Stop::Wasi(error)) => {
+            output::trace(&Trace::of_error(error.to_string(), &error.stack), format);
+            Ok(FAILED)
+        }
+        Err(Stop::Error(error)) => Err(error),
+    }
+}

@@ -1,0 +1,64 @@
+//! What `wasmrun` itself prints: results on standard output, everything else on
+//! standard error. A reader that went away is no reason to fail.
+
+use anstream::ColorChoice;
+use anyhow::{Context, Result};
+use std::fmt::Display;
+use std::io::{ErrorKind, Write};
+use tracing_subscriber::EnvFilter;
+use wasmrun::trace::{Format, Trace};
+
+/// Decides on colours and on what is told, for the whole program.
+pub fn set_up(color: clap::ColorChoice, verbose: u8) {
+    let color = match color {
+        clap::ColorChoice::Auto => ColorChoice::Auto,
+        clap::ColorChoice::Always => ColorChoice::Always,
+        clap::ColorChoice::Never => ColorChoice::Never,
+    };
+    color.write_global();
+    let filter = match verbose {
+        0 => "warn",
+        1 => "warn,wasmrun=debug",
+        _ => "warn,wasmrun=trace,wiggle=trace,wasi_common=trace",
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::new(filter))
+        .with_writer(anstream::stderr)
+        .with_target(false)
+        .without_time()
+        .init();
+}
+
+/// Prints what was asked for.
+pub fn print(bytes: &[u8]) -> Result<()> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write to standard output")
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Prints a trap or a host function's error, and where it was.
+pub fn trace(trace: &Trace, format: Format) {
+    write(trace.display(format, true));
+}
+
+/// Prints an error and what caused it.
+pub fn error(error: &anyhow::Error) {
+    let mut text = format!("{error}");
+    for cause in error.chain().skip(1).map(|cause| cause.to_string()) {
+        // Many messages include their cause already.
+        if !text.contains(&cause) {
+            text += ": ";
+            text += &cause;
+        }
+    }
+    write(format_args!("\x1b[1;31merror:\x1b[0m {text}\n"));
+}
+
+fn write(text: impl Display) {
+    // There is nowhere to report that reporting failed.
+    let _ = anstream::stderr().lock().write_all(text.to_string().as_bytes());
+}

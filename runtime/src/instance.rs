@@ -1,0 +1,210 @@
+//! Instances: a module with its own globals, memories and tables, linked.
+//!
+//! Here: what an instance is and offers. How it comes into being is in `build`.
+
+mod build;
+mod vmctx;
+
+use crate::artifact::Module;
+use crate::constexpr::Scope;
+use crate::error::InstantiateError;
+use crate::func::{Binding, Func};
+use crate::global::Global;
+use crate::imports::{Extern, Imports};
+use crate::memory::Memory;
+use crate::store::{Pinned, StoreContext, StoreId, StoreInner};
+use crate::table::Table;
+use std::ffi::c_void;
+use std::ptr::NonNull;
+use vmctx::VmBlock;
+use wasm2so_abi::{ExternKind, Slot};
+
+/// Names an instance of a module in a [`Store`](crate::Store).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Instance {
+    store: StoreId,
+    index: usize,
+}
+
+/// An instance, owned by the store. [`VmCtx::host`](wasm2so_abi::VmCtx) points
+/// here.
+pub(crate) struct InstanceData {
+    pub(crate) store: NonNull<StoreInner>,
+    id: StoreId,
+    vm: VmBlock,
+    imported_functions: Vec<Func>,
+    /// This one and the next two include what is imported.
+    pub(crate) memories: Vec<Memory>,
+    pub(crate) tables: Vec<Table>,
+    globals: Vec<Global>,
+    /// References of each element segment; none once it is dropped.
+    pub(crate) elems: Vec<Box<[*mut c_void]>>,
+    /// Whether each data segment is dropped; active ones are, once applied.
+    datas_dropped: Vec<bool>,
+    /// Keeps what the imported functions' "vmctx" point at.
+    _bindings: Vec<Pinned<Binding>>,
+    // Last: what is above points into it.
+    module: Module,
+}
+
+impl Instance {
+    /// Links `module` with `imports`, then brings it to life: segments are
+    /// applied and the start function is run.
+    ///
+    /// # Errors
+    /// When imports are missing or do not fit (all are named), a memory or
+    /// table cannot be had, a segment does not fit, or the start function traps
+    /// or fails. In the last two cases, what was done before stays done.
+    pub fn new(
+        store: &mut StoreContext,
+        module: &Module,
+        imports: &Imports,
+    ) -> Result<Instance, InstantiateError> {
+        let imports = imports.resolve(store, module)?;
+        let instance = build::allocate(store, module, imports)?;
+        build::initialise(store, instance).map_err(InstantiateError::Trap)?;
+        if let Some(start) = module.start() {
+            // An imported one, too, is called by the instance.
+            instance.data(store).reference(start).call(store, &[])?;
+        }
+        Ok(instance)
+    }
+
+    /// The export with this name.
+    ///
+    /// # Panics
+    /// As all methods do: when the instance belongs to another store.
+    pub fn export(self, store: &StoreContext, name: &str) -> Option<Extern> {
+        let data = self.data(store);
+        let export = data.module.export(name)?;
+        Some(data.get(export.kind, export.index))
+    }
+
+    /// The exported function with this name.
+    pub fn func(self, store: &StoreContext, name: &str) -> Option<Func> {
+        match self.export(store, name)? {
+            Extern::Func(func) => Some(func),
+            _ => None,
+        }
+    }
+
+    /// The exported memory with this name.
+    pub fn memory(self, store: &StoreContext, name: &str) -> Option<Memory> {
+        match self.export(store, name)? {
+            Extern::Memory(memory) => Some(memory),
+            _ => None,
+        }
+    }
+
+    /// The exported table with this name.
+    pub fn table(self, store: &StoreContext, name: &str) -> Option<Table> {
+        match self.export(store, name)? {
+            Extern::Table(table) => Some(table),
+            _ => None,
+        }
+    }
+
+    /// The exported global with this name.
+    pub fn global(self, store: &StoreContext, name: &str) -> Option<Global> {
+        match self.export(store, name)? {
+            Extern::Global(global) => Some(global),
+            _ => None,
+        }
+    }
+
+    /// All exports, in the module's order.
+    pub fn exports(self, store: &StoreContext) -> impl Iterator<Item = (&str, Extern)> {
+        let data = self.data(store);
+        let exports = data.module.exports().iter();
+        exports.map(|export| (export.name.as_str(), data.get(export.kind, export.index)))
+    }
+
+    /// The module that it is an instance of.
+    pub fn module(self, store: &StoreContext) -> &Module {
+        &self.data(store).module
+    }
+
+    fn data(self, store: &StoreContext) -> &InstanceData {
+        store.check_owner(self.store, "instance");
+        // SAFETY: alive as long as the store, and written to only through a
+        // `&mut` of it.
+        unsafe { &*store.inner().instances[self.index].as_ptr() }
+    }
+
+    /// # Safety
+    /// While the result is used, the store is alive and nobody else uses the
+    /// instance.
+    unsafe fn data_mut<'a>(self, store: &StoreInner) -> &'a mut InstanceData {
+        // SAFETY: alive as long as the store; the rest is the caller's promise.
+        unsafe { &mut *store.instances[self.index].as_ptr() }
+    }
+}
+
+impl InstanceData {
+    /// What is at `index` in the index space of `kind`; there is such a thing.
+    fn get(&self, kind: ExternKind, index: u32) -> Extern {
+        match kind {
+            ExternKind::Function => self.func(index).into(),
+            ExternKind::Table => self.tables[index as usize].into(),
+            ExternKind::Memory => self.memories[index as usize].into(),
+            ExternKind::Global => self.globals[index as usize].into(),
+        }
+    }
+
+    /// Function `index`, which is imported or referenced. An imported one is
+    /// what was imported, not this instance's reference to it.
+    fn func(&self, index: u32) -> Func {
+        if let Some(&imported) = self.imported_functions.get(index as usize) {
+            return imported;
+        }
+        self.reference(index)
+    }
+
+    /// This instance's reference to function `index`.
+    fn reference(&self, index: u32) -> Func {
+        let funcref = NonNull::new(self.vm.funcref(self.place(index)));
+        // SAFETY: filled when the instance was made, and as long-lived.
+        unsafe { Func::from_raw(self.id, funcref.expect("within the block")) }
+    }
+
+    /// Place of function `index` among the function references.
+    fn place(&self, index: u32) -> u32 {
+        self.module.contents().place(index).expect("checked when loaded")
+    }
+
+    /// What `memory.init` copies from; empty once dropped.
+    pub(crate) fn data_segment(&self, segment: u32) -> &[u8] {
+        match self.datas_dropped[segment as usize] {
+            true => &[],
+            false => self.module.contents().datas[segment as usize].contents,
+        }
+    }
+
+    pub(crate) fn drop_data(&mut self, segment: u32) {
+        self.datas_dropped[segment as usize] = true;
+    }
+
+    pub(crate) fn drop_elem(&mut self, segment: u32) {
+        self.elems[segment as usize] = Box::default();
+    }
+
+    /// Where the value of global `index` is.
+    fn global_slot(&self, index: u32) -> *mut Slot {
+        match index.checked_sub(self.module.contents().descriptor.counts.imported_globals) {
+            // SAFETY: the layout has that many imported globals.
+            None => unsafe { *self.vm.imported_global(index) },
+            Some(defined) => self.vm.defined_global(defined),
+        }
+    }
+}
+
+impl Scope for InstanceData {
+    fn global(&self, index: u32) -> Slot {
+        // SAFETY: lives as long as the store; no wasm code runs now.
+        unsafe { *self.global_slot(index) }
+    }
+
+    fn function(&self, index: u32) -> *mut c_void {
+        self.vm.funcref(self.place(index)).cast()
+    }
+}

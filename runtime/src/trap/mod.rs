@@ -1,0 +1,144 @@
+//! Traps: why wasm code stopped, and where. Knows nothing of how code is
+//! entered, or of how a trace is printed.
+
+pub(crate) mod regions;
+pub(crate) mod signals;
+
+use std::fmt;
+use std::sync::OnceLock;
+
+use wasm2so_abi::{TrapCode, VmCtx, VmLayout, VmMemory};
+
+use crate::symbolize::{self, Frame};
+use crate::unwind::code::Code;
+use crate::unwind::record::Trace;
+
+/// Why execution of wasm code stopped, with the stack at that point.
+pub struct Trap(Box<Inner>);
+
+/// Behind a pointer: errors travel through every result.
+struct Inner {
+    code: TrapCode,
+    detail: TrapDetail,
+    trace: Trace,
+    frames: OnceLock<Vec<Frame>>,
+}
+
+/// What made a [`Trap`] occur.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TrapDetail {
+    /// Nothing beyond the code.
+    None,
+    /// An address in linear memory.
+    Address {
+        /// The first address outside.
+        address: u64,
+        /// The memory's size in bytes; unknown when a module has several.
+        memory_size: Option<u64>,
+    },
+    /// An index into a table.
+    Index(u64),
+}
+
+impl Trap {
+    pub(crate) fn new(code: TrapCode, detail: TrapDetail, trace: Trace) -> Self {
+        Trap(Box::new(Inner { code, detail, trace, frames: OnceLock::new() }))
+    }
+
+    /// Its kind.
+    pub fn code(&self) -> TrapCode {
+        self.0.code
+    }
+
+    /// The address or index that was outside.
+    pub fn detail(&self) -> TrapDetail {
+        self.0.detail
+    }
+
+    /// The message shown to users, without the `wasm trap: ` prefix; the same as
+    /// `to_string`.
+    pub fn message(&self) -> String {
+        self.to_string()
+    }
+
+    /// The stack, innermost frame first. Debug information is read at the first
+    /// call.
+    ///
+    /// Of a very deep stack the middle is left out; a frame of kind
+    /// [`Omitted`](crate::FrameKind::Omitted) stands for it.
+    pub fn frames(&self) -> &[Frame] {
+        self.0.frames.get_or_init(|| symbolize::frames(&self.0.trace))
+    }
+
+    /// Number of frames that [`Trap::frames`] leaves out.
+    pub fn omitted_count(&self) -> u64 {
+        self.0.trace.omitted()
+    }
+}
+
+impl fmt::Display for Trap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code().message())?;
+        match self.detail() {
+            TrapDetail::None => Ok(()),
+            TrapDetail::Index(index) => write!(f, " (index {index})"),
+            TrapDetail::Address { address, memory_size: None } => {
+                write!(f, " (address {address:#x})")
+            }
+            TrapDetail::Address { address, memory_size: Some(size) } => {
+                write!(f, " (address {address:#x}, memory size {size:#x})")
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Trap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Trap")
+            .field("code", &self.code())
+            .field("detail", &self.detail())
+            .finish_non_exhaustive()
+    }
+}
+
+impl std::error::Error for Trap {}
+
+/// What the number means that compiled code at `pc` passes to the `trap` builtin.
+///
+/// # Safety
+/// `vmctx` must be the instance that runs at `pc`.
+pub(crate) unsafe fn builtin_detail(
+    code: TrapCode,
+    detail: u64,
+    pc: u64,
+    vmctx: *const VmCtx,
+) -> TrapDetail {
+    match code {
+        TrapCode::MemoryOutOfBounds => {
+            // SAFETY: passed on to the caller.
+            let memory_size = unsafe { only_memory_size(pc, vmctx) };
+            TrapDetail::Address { address: detail, memory_size }
+        }
+        TrapCode::TableOutOfBounds
+        | TrapCode::UndefinedElement
+        | TrapCode::UninitializedElement => TrapDetail::Index(detail),
+        _ => TrapDetail::None,
+    }
+}
+
+/// Size of the instance's memory, if it has one and no more.
+///
+/// # Safety
+/// `vmctx` must be the instance that runs at `pc`.
+unsafe fn only_memory_size(pc: u64, vmctx: *const VmCtx) -> Option<u64> {
+    let code = Code::find(pc.wrapping_sub(1))?;
+    // SAFETY: registered while it runs.
+    let counts = &unsafe { &*code }.descriptor().counts;
+    let layout = VmLayout::new(counts);
+    // SAFETY: where the instance's layout has its first memory.
+    (counts.memories == 1).then(|| unsafe {
+        let memory = vmctx.byte_add(layout.memory(0) as usize).cast::<VmMemory>();
+        (*(*memory).state).byte_len
+    })
+}

@@ -1,0 +1,178 @@
+//! Which loaded object a program counter belongs to: any object's unwind
+//! tables (asked of the dynamic loader), and the compiled modules among them.
+//! Lookups are safe in a signal handler. Knows nothing of frames.
+
+use std::any::Any;
+use std::ffi::{c_int, c_ulonglong, c_void};
+use std::mem::MaybeUninit;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::{fmt, io};
+
+use wasm2so_abi::ModuleDescriptor;
+
+use super::cursor::Cfi;
+use super::ranges::{RangeHandle, RangeTable};
+use crate::symbolize::Symbols;
+
+/// The compiled modules; the words are `*const Code`.
+static MODULES: RangeTable = RangeTable::new();
+
+/// The machine code of a compiled module, as loaded.
+///
+/// Keeps it loaded, so that a trace can be read after the module is gone.
+pub struct Code {
+    descriptor: &'static ModuleDescriptor,
+    path: PathBuf,
+    object: Object,
+    pub(crate) symbols: OnceLock<Symbols>,
+    _library: Arc<dyn Any + Send + Sync>,
+}
+
+/// A module in the registry; dropping it takes the module out.
+pub(crate) struct CodeHandle {
+    // Before the code that it names.
+    _range: RangeHandle,
+    code: Arc<Code>,
+}
+
+/// Makes a loaded module's code known, so that faults in it are its traps and
+/// frames name it. `library` keeps the object mapped that contains
+/// `descriptor`; `path` is the file it was loaded from.
+///
+/// # Errors
+/// The object is not one that the dynamic loader has loaded, or it has no
+/// `.eh_frame_hdr`.
+pub(crate) fn register_module(
+    descriptor: &'static ModuleDescriptor,
+    path: PathBuf,
+    library: Arc<dyn Any + Send + Sync>,
+) -> io::Result<CodeHandle> {
+    let object = Object::around((&raw const *descriptor) as u64)
+        .ok_or_else(|| io::Error::other("the module has no unwind tables"))?;
+    let Range { start, end } = object.range.clone();
+    let symbols = OnceLock::new();
+    let code = Arc::new(Code { descriptor, path, object, symbols, _library: library });
+    let range = MODULES.insert(start as usize, end as usize, Arc::as_ptr(&code) as usize);
+    Ok(CodeHandle { _range: range, code })
+}
+
+impl CodeHandle {
+    /// The code.
+    pub(crate) fn code(&self) -> &Arc<Code> {
+        &self.code
+    }
+}
+
+impl fmt::Debug for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Code").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Code {
+    /// The module's name: from its name section, else its file's.
+    pub fn name(&self) -> &str {
+        // SAFETY: the descriptor was checked when it was loaded.
+        unsafe { self.descriptor.name.as_str() }
+    }
+
+    /// The `.so` file it was loaded from.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The module's constant data.
+    pub(crate) fn descriptor(&self) -> &ModuleDescriptor {
+        self.descriptor
+    }
+
+    /// What to subtract from an address in this process to get that in the file.
+    pub(crate) fn bias(&self) -> u64 {
+        self.object.bias
+    }
+
+    /// Unwind tables.
+    pub(crate) fn cfi(&self) -> &Cfi<'static> {
+        &self.object.cfi
+    }
+
+    /// The address range of the whole object.
+    pub(crate) fn range(&self) -> &Range<u64> {
+        &self.object.range
+    }
+
+    /// The module around `pc`. Safe to call in a signal handler.
+    pub(crate) fn find(pc: u64) -> Option<*const Code> {
+        MODULES.find(pc as usize).map(|found| found.value as *const Code)
+    }
+
+    /// Shares what [`Code::find`] found.
+    ///
+    /// # Safety
+    /// The module must still be registered.
+    pub(crate) unsafe fn share(found: *const Code) -> Arc<Code> {
+        // SAFETY: `found` comes from `Arc::as_ptr`, and the registered handle
+        // holds a count.
+        unsafe {
+            Arc::increment_strong_count(found);
+            Arc::from_raw(found)
+        }
+    }
+}
+
+/// A loaded object of whatever kind, for unwinding.
+#[derive(Clone)]
+pub(crate) struct Object {
+    /// Its addresses.
+    pub(crate) range: Range<u64>,
+    /// Its unwind tables.
+    pub(crate) cfi: Cfi<'static>,
+    bias: u64,
+}
+
+impl Object {
+    /// The loaded object around `address`, if it has unwind tables. Safe to call
+    /// in a signal handler. The object must stay loaded while the result is used.
+    pub(crate) fn around(address: u64) -> Option<Self> {
+        let mut found = MaybeUninit::<DlFindObject>::uninit();
+        // SAFETY: the function accepts any address and fills `found` if it
+        // returns 0; glibc documents it as async-signal-safe.
+        let found = unsafe {
+            if _dl_find_object(address as *mut c_void, found.as_mut_ptr()) != 0 {
+                return None;
+            }
+            found.assume_init()
+        };
+        let range = found.map_start as u64..found.map_end as u64;
+        let header = found.eh_frame_hdr as u64;
+        if !range.contains(&header) {
+            return None;
+        }
+        // SAFETY: the loader mapped the object; the tables lie in it and are
+        // read only as far as their own lengths say.
+        let bytes = |start: u64| unsafe {
+            std::slice::from_raw_parts(start as *const u8, (range.end - start) as usize)
+        };
+        let cfi = Cfi::new(bytes(header), header, bytes(range.start), range.start).ok()?;
+        // SAFETY: a link map begins with the object's load bias.
+        let bias = unsafe { *found.link_map.cast::<u64>() };
+        Some(Object { range, cfi, bias })
+    }
+}
+
+/// `struct dl_find_object`, glibc 2.35 or later, on x86-64.
+#[repr(C)]
+struct DlFindObject {
+    flags: c_ulonglong,
+    map_start: *mut c_void,
+    map_end: *mut c_void,
+    link_map: *mut c_void,
+    eh_frame_hdr: *mut c_void,
+    reserved: [c_ulonglong; 7],
+}
+
+unsafe extern "C" {
+    fn _dl_find_object(address: *mut c_void, result: *mut DlFindObject) -> c_int;
+}

@@ -1,0 +1,136 @@
+//! Walking wasm stacks: from any register context, through nested activations,
+//! without allocation, lock or risk of a fault, so that a signal handler may do
+//! it. Knows nothing of traps or of what a frame is called.
+
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+compile_error!("only x86-64 Linux is supported");
+
+#[path = "x86_64.rs"]
+pub(crate) mod arch;
+pub(crate) mod code;
+pub(crate) mod cursor;
+mod ranges;
+pub(crate) mod record;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use ranges::{RangeHandle, RangeTable};
+
+use arch::Registers;
+use code::{Code, Object};
+use cursor::{Caller, Cursor};
+use record::RawFrame;
+
+use crate::activation::Activation;
+
+/// A frame from which a walk goes on outwards.
+#[derive(Clone, Copy)]
+pub(crate) struct Context {
+    /// Its registers.
+    pub(crate) registers: Registers,
+    /// Whether its pc follows a call (and not an interrupted instruction).
+    pub(crate) after_call: bool,
+}
+
+/// Native functions that may lie between wasm and the point where it was left:
+/// a C library function and what it calls, or the runtime's own few.
+const MAX_NATIVE_FRAMES: usize = 16;
+
+/// Walks stacks; holds the working memory for that, to be reused.
+pub(crate) struct Walker {
+    cursor: Cursor,
+}
+
+impl Walker {
+    /// A new one.
+    pub(crate) fn new() -> Self {
+        Walker { cursor: Cursor::new() }
+    }
+
+    /// Visits the wasm frames from `context` on, which runs on `activation`'s
+    /// stack, then those of the activations around it.
+    ///
+    /// Returns whether there was a wasm frame in `activation` itself.
+    pub(crate) fn walk(
+        &mut self,
+        context: Context,
+        activation: &Activation,
+        mut visit: impl FnMut(RawFrame),
+    ) -> bool {
+        self.cursor.start();
+        let found = self.walk_activation(context, activation, &mut visit);
+        self.walk_callers(activation.outer(), &mut visit);
+        found
+    }
+
+    /// Visits the wasm frames of `activation`, which is in a host function, and
+    /// of those around it.
+    pub(crate) fn walk_from_host(
+        &mut self,
+        activation: Option<&Activation>,
+        mut visit: impl FnMut(RawFrame),
+    ) {
+        self.cursor.start();
+        self.walk_callers(activation, &mut visit);
+    }
+
+    fn walk_callers(&mut self, mut next: Option<&Activation>, visit: &mut impl FnMut(RawFrame)) {
+        while let Some(activation) = next {
+            visit(RawFrame::HOST);
+            if let Some(registers) = activation.host_caller() {
+                let context = Context { registers, after_call: true };
+                self.walk_activation(context, activation, visit);
+            }
+            next = activation.outer();
+        }
+    }
+
+    /// Visits the wasm frames on one stack: after the native ones in which wasm
+    /// was left, until the entry thunk.
+    fn walk_activation(
+        &mut self,
+        mut context: Context,
+        activation: &Activation,
+        visit: &mut impl FnMut(RawFrame),
+    ) -> bool {
+        let stack = activation.stack().usable();
+        let read_stack = |address: u64| {
+            let inside = stack.start <= address && address <= stack.end - 8;
+            // SAFETY: the stack is mapped, readable memory of this thread.
+            inside.then(|| unsafe { (address as *const u64).read_unaligned() })
+        };
+        let mut module: Option<&Code> = None;
+        let mut native_frames = 0;
+        let mut found = false;
+        loop {
+            let Context { registers, after_call } = context;
+            let pc = registers.pc().wrapping_sub(u64::from(after_call));
+            if !module.is_some_and(|module| module.range().contains(&pc)) {
+                // SAFETY: a module of which a function is running is registered.
+                module = Code::find(pc).map(|code| unsafe { &*code });
+            }
+            let caller = if let Some(module) = module {
+                let caller = self.cursor.step(module.cfi(), &registers, pc, read_stack);
+                if caller.as_ref().is_ok_and(|c| c.callee == activation.thunk()) {
+                    return true;
+                }
+                visit(RawFrame { pc: registers.pc(), code: module, after_call });
+                found = true;
+                caller
+            } else if !found && native_frames < MAX_NATIVE_FRAMES {
+                native_frames += 1;
+                let Some(object) = Object::around(pc) else { return false };
+                self.cursor.step(&object.cfi, &registers, pc, read_stack)
+            } else {
+                return found;
+            };
+            match caller {
+                // Each frame lies above the one it called, so this ends.
+                Ok(Caller { registers: outer, after_call, .. }) if outer.sp() > registers.sp() => {
+                    context = Context { registers: outer, after_call };
+                }
+                _ => return found,
+            }
+        }
+    }
+}

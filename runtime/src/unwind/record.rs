@@ -1,0 +1,181 @@
+//! Recording a walk: a fixed buffer that needs no allocation while it is
+//! filled, and the owned trace made of it afterwards. Knows nothing of names or
+//! offsets.
+
+use std::sync::Arc;
+
+use super::code::Code;
+use super::{Context, Walker};
+use crate::activation::Activation;
+
+/// A frame as it is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RawFrame {
+    /// Program counter; after a call, the return address.
+    pub(crate) pc: u64,
+    /// The frame's module; null for host functions between wasm frames.
+    pub(crate) code: *const Code,
+    /// Whether `pc` follows a call (and not an interrupted instruction).
+    pub(crate) after_call: bool,
+}
+
+impl RawFrame {
+    /// Stands for the host functions between two activations.
+    pub(crate) const HOST: RawFrame = RawFrame { pc: 0, code: std::ptr::null(), after_call: true };
+
+    /// Where to look the frame up: return addresses may lie in the next
+    /// function.
+    pub(crate) fn lookup_pc(&self) -> u64 {
+        self.pc.wrapping_sub(u64::from(self.after_call))
+    }
+}
+
+/// Innermost frames that are kept.
+const HEAD: usize = 4096;
+/// Outermost frames that are kept.
+const TAIL: usize = 4096;
+
+/// What records walks: one at a time, without allocation.
+pub(crate) struct Recorder {
+    walker: Walker,
+    frames: Frames,
+}
+
+/// The buffer: the first frames, a ring of the last ones, and the exact number
+/// of all.
+struct Frames {
+    head: Vec<RawFrame>,
+    tail: Vec<RawFrame>,
+    total: u64,
+}
+
+impl Recorder {
+    /// A new one.
+    pub(crate) fn new() -> Self {
+        Recorder { walker: Walker::new(), frames: Frames::new() }
+    }
+
+    /// Records [`Walker::walk`].
+    pub(crate) fn record(&mut self, context: Context, activation: &Activation) -> bool {
+        self.frames.clear();
+        self.walker.walk(context, activation, |frame| self.frames.push(frame))
+    }
+
+    /// Records [`Walker::walk_from_host`].
+    pub(crate) fn record_from_host(&mut self, activation: Option<&Activation>) {
+        self.frames.clear();
+        self.walker.walk_from_host(activation, |frame| self.frames.push(frame));
+    }
+
+    /// An owned copy of what was recorded last.
+    ///
+    /// # Safety
+    /// The modules of all frames must still be registered.
+    pub(crate) unsafe fn to_trace(&self) -> Trace {
+        // SAFETY: passed on to the caller.
+        unsafe { self.frames.to_trace() }
+    }
+}
+
+impl Frames {
+    /// An empty buffer: address space, no memory until it is used.
+    fn new() -> Self {
+        Frames { head: Vec::with_capacity(HEAD), tail: Vec::with_capacity(TAIL), total: 0 }
+    }
+
+    fn clear(&mut self) {
+        self.head.clear();
+        self.tail.clear();
+        self.total = 0;
+    }
+
+    /// Adds the next outer frame.
+    fn push(&mut self, frame: RawFrame) {
+        if self.head.len() < HEAD {
+            self.head.push(frame);
+        } else if self.tail.len() < TAIL {
+            self.tail.push(frame);
+        } else {
+            self.tail[(self.total - HEAD as u64) as usize % TAIL] = frame;
+        }
+        self.total += 1;
+    }
+
+    /// # Safety
+    /// The modules of all frames must still be registered.
+    unsafe fn to_trace(&self) -> Trace {
+        let kept = self.head.len() + self.tail.len();
+        let omitted = self.total - kept as u64;
+        let oldest = omitted as usize % TAIL;
+        let mut frames = Vec::with_capacity(kept);
+        frames.extend_from_slice(&self.head);
+        frames.extend_from_slice(&self.tail[oldest.min(self.tail.len())..]);
+        frames.extend_from_slice(&self.tail[..oldest.min(self.tail.len())]);
+        let mut modules: Vec<Arc<Code>> = Vec::new();
+        for frame in &frames {
+            let known = modules.iter().any(|module| Arc::as_ptr(module) == frame.code);
+            if !frame.code.is_null() && !known {
+                // SAFETY: passed on to the caller.
+                modules.push(unsafe { Code::share(frame.code) });
+            }
+        }
+        Trace { frames, head: self.head.len(), omitted, modules }
+    }
+}
+
+/// The frames of a stack, innermost first.
+pub(crate) struct Trace {
+    frames: Vec<RawFrame>,
+    head: usize,
+    omitted: u64,
+    modules: Vec<Arc<Code>>,
+}
+
+// SAFETY: the pointers in `frames` are names of `modules`, never followed.
+unsafe impl Send for Trace {}
+// SAFETY: as above.
+unsafe impl Sync for Trace {}
+
+impl Trace {
+    /// The frames that were kept, each with its module.
+    pub(crate) fn frames(&self) -> impl Iterator<Item = (&RawFrame, Option<&Arc<Code>>)> {
+        self.frames.iter().map(|frame| {
+            let module = self.modules.iter().find(|module| Arc::as_ptr(module) == frame.code);
+            (frame, module)
+        })
+    }
+
+    /// How many frames were not kept.
+    pub(crate) fn omitted(&self) -> u64 {
+        self.omitted
+    }
+
+    /// Before which of the kept frames the others were.
+    pub(crate) fn gap(&self) -> usize {
+        self.head
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deep_stacks_keep_both_ends() {
+        let mut recording = Frames::new();
+        for total in [0, 1, HEAD, HEAD + 1, HEAD + TAIL, HEAD + TAIL + 1, 100_000] {
+            recording.clear();
+            for i in 0..total as u64 {
+                recording.push(RawFrame { pc: i, ..RawFrame::HOST });
+            }
+            // SAFETY: no frame has a module.
+            let trace = unsafe { recording.to_trace() };
+            let mut expected: Vec<u64> = (0..total as u64).collect();
+            let omitted = total.saturating_sub(HEAD + TAIL);
+            expected.drain(HEAD.min(total)..HEAD.min(total) + omitted);
+            assert_eq!(trace.frames().map(|(f, _)| f.pc).collect::<Vec<_>>(), expected);
+            assert_eq!((trace.gap(), trace.omitted()), (HEAD.min(total), omitted as u64));
+            assert_eq!((recording.head.capacity(), recording.tail.capacity()), (HEAD, TAIL));
+        }
+    }
+}

@@ -1,0 +1,232 @@
+//! The functions of WASI preview 1 as host functions: one table of their
+//! signatures, and how one call is passed on.
+
+use super::{Exit, MODULE, WasiCtx, WasiError};
+use crate::{
+    Caller, Func, FuncType, HostError, Imports, StoreContext, ValType, Value, current_stack,
+};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+use wasi_common::snapshots::preview_1::wasi_snapshot_preview1 as preview1;
+use wiggle::{GuestError, GuestMemory, anyhow};
+
+/// Offers every function of WASI preview 1 as `wasi_snapshot_preview1`.
+///
+/// They use the memory that the calling instance exports as `memory`. The call
+/// into a program that ends itself returns the error [`Exit`].
+pub fn add_to_imports(imports: &mut Imports, store: &mut StoreContext, ctx: WasiCtx) {
+    add_all(imports, store, &ctx);
+    let ty = FuncType::new([ValType::I32], []);
+    let proc_exit = Func::new(store, ty, |_, args, _| match *args {
+        // wasi-common would refuse codes from 126 on.
+        [Value::I32(code)] => Err(Exit(code as u32).into()),
+        _ => unreachable!("arguments fit the type"),
+    });
+    imports.define(MODULE, "proc_exit", proc_exit);
+}
+
+/// Declares functions that return an error code.
+macro_rules! functions {
+    ($(fn $name:ident($($param:ident: $ty:ident),*);)*) => {
+        fn add_all(imports: &mut Imports, store: &mut StoreContext, ctx: &WasiCtx) {
+            $(
+                let WasiCtx(shared) = ctx.clone();
+                let ty = FuncType::new([$(ValType::$ty),*], [ValType::I32]);
+                let func = Func::new(store, ty, move |caller, args, results| {
+                    let &[$(Value::$ty($param)),*] = args else {
+                        unreachable!("arguments fit the type")
+                    };
+                    let name = stringify!($name);
+                    let mut memory = GuestMemory::Unshared(memory(caller, name)?);
+                    let mut shared = shared.clone();
+                    let call = preview1::$name(&mut shared, &mut memory, $($param),*);
+                    results[0] = Value::I32(run(name, call)?);
+                    Ok(())
+                });
+                imports.define(MODULE, stringify!($name), func);
+            )*
+        }
+    };
+}
+
+functions! {
+    fn args_get(argv: I32, buf: I32);
+    fn args_sizes_get(count: I32, size: I32);
+    fn environ_get(environ: I32, buf: I32);
+    fn environ_sizes_get(count: I32, size: I32);
+    fn clock_res_get(clock: I32, resolution: I32);
+    fn clock_time_get(clock: I32, precision: I64, time: I32);
+    fn fd_advise(fd: I32, offset: I64, len: I64, advice: I32);
+    fn fd_allocate(fd: I32, offset: I64, len: I64);
+    fn fd_close(fd: I32);
+    fn fd_datasync(fd: I32);
+    fn fd_fdstat_get(fd: I32, stat: I32);
+    fn fd_fdstat_set_flags(fd: I32, flags: I32);
+    fn fd_fdstat_set_rights(fd: I32, base: I64, inheriting: I64);
+    fn fd_filestat_get(fd: I32, stat: I32);
+    fn fd_filestat_set_size(fd: I32, size: I64);
+    fn fd_filestat_set_times(fd: I32, accessed: I64, modified: I64, flags: I32);
+    fn fd_pread(fd: I32, iovs: I32, iovs_len: I32, offset: I64, size: I32);
+    fn fd_prestat_get(fd: I32, prestat: I32);
+    fn fd_prestat_dir_name(fd: I32, path: I32, path_len: I32);
+    fn fd_pwrite(fd: I32, iovs: I32, iovs_len: I32, offset: I64, size: I32);
+    fn fd_read(fd: I32, iovs: I32, iovs_len: I32, size: I32);
+    fn fd_readdir(fd: I32, buf: I32, buf_len: I32, cookie: I64, size: I32);
+    fn fd_renumber(fd: I32, to: I32);
+    fn fd_seek(fd: I32, offset: I64, whence: I32, position: I32);
+    fn fd_sync(fd: I32);
+    fn fd_tell(fd: I32, position: I32);
+    fn fd_write(fd: I32, iovs: I32, iovs_len: I32, size: I32);
+    fn path_create_directory(fd: I32, path: I32, path_len: I32);
+    fn path_filestat_get(fd: I32, flags: I32, path: I32, path_len: I32, stat: I32);
+    fn path_filestat_set_times(
+        fd: I32,
+        flags: I32,
+        path: I32,
+        path_len: I32,
+        accessed: I64,
+        modified: I64,
+        time_flags: I32
+    );
+    fn path_link(
+        old_fd: I32,
+        old_flags: I32,
+        old_path: I32,
+        old_path_len: I32,
+        new_fd: I32,
+        new_path: I32,
+        new_path_len: I32
+    );
+    fn path_open(
+        fd: I32,
+        lookup_flags: I32,
+        path: I32,
+        path_len: I32,
+        open_flags: I32,
+        rights_base: I64,
+        rights_inheriting: I64,
+        fd_flags: I32,
+        opened: I32
+    );
+    fn path_readlink(fd: I32, path: I32, path_len: I32, buf: I32, buf_len: I32, size: I32);
+    fn path_remove_directory(fd: I32, path: I32, path_len: I32);
+    fn path_rename(
+        old_fd: I32,
+        old_path: I32,
+        old_path_len: I32,
+        new_fd: I32,
+        new_path: I32,
+        new_path_len: I32
+    );
+    fn path_symlink(
+        old_path: I32,
+        old_path_len: I32,
+        fd: I32,
+        new_path: I32,
+        new_path_len: I32
+    );
+    fn path_unlink_file(fd: I32, path: I32, path_len: I32);
+    fn poll_oneoff(subscriptions: I32, events: I32, subscriptions_len: I32, events_len: I32);
+    fn proc_raise(signal: I32);
+    fn sched_yield();
+    fn random_get(buf: I32, buf_len: I32);
+    fn sock_accept(fd: I32, flags: I32, accepted: I32);
+    fn sock_recv(fd: I32, iovs: I32, iovs_len: I32, flags: I32, size: I32, out_flags: I32);
+    fn sock_send(fd: I32, iovs: I32, iovs_len: I32, flags: I32, size: I32);
+    fn sock_shutdown(fd: I32, how: I32);
+}
+
+/// The memory that `function` works on.
+fn memory<'a>(caller: &'a mut Caller, function: &'static str) -> Result<&'a mut [u8], HostError> {
+    match caller.memory() {
+        Some(memory) => Ok(memory.data_mut(caller.store())),
+        None => Err(failed(function, "the module exports no memory named `memory`".into())),
+    }
+}
+
+/// Runs a call to its end: the synchronous implementation never waits for
+/// another task.
+fn run(
+    function: &'static str,
+    call: impl Future<Output = anyhow::Result<i32>>,
+) -> Result<i32, HostError> {
+    match pin!(call).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(code)) => Ok(code),
+        Poll::Ready(Err(error)) => Err(failed(function, explain(&error))),
+        Poll::Pending => Err(failed(function, "it would wait for ever".into())),
+    }
+}
+
+fn failed(function: &'static str, reason: String) -> HostError {
+    WasiError { function, reason, stack: current_stack() }.into()
+}
+
+/// The error in the program's words, if it is about the program's memory.
+fn explain(error: &anyhow::Error) -> String {
+    let mut cause = error.downcast_ref::<GuestError>();
+    while let Some(GuestError::InFunc { err, .. }) = cause {
+        cause = Some(err);
+    }
+    match cause {
+        Some(GuestError::PtrOutOfBounds(region)) => {
+            format!("{} bytes at {:#x} are outside of the memory", region.len, region.start)
+        }
+        Some(GuestError::PtrOverflow) => "a pointer is outside of the memory".into(),
+        Some(GuestError::PtrNotAligned(region, align)) => {
+            format!("the pointer {:#x} is not aligned to {align} bytes", region.start)
+        }
+        Some(other) => other.to_string(),
+        None => format!("{error:#}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wasi::WasiCtxBuilder;
+    use crate::{CallError, Config, Extern, Store};
+
+    fn call(name: &str, args: &[Value]) -> HostError {
+        let mut store = Store::new(Config::default());
+        let mut imports = Imports::new();
+        add_to_imports(&mut imports, &mut store, WasiCtxBuilder::new().build());
+        let Some(Extern::Func(func)) = imports.get(MODULE, name) else { panic!("no {name}") };
+        match func.call(&mut store, args) {
+            Err(CallError::Host(error)) => error,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn every_exit_code_comes_through() {
+        for code in [0, 1, 125, 126, 255, 256, -1] {
+            let exit = call("proc_exit", &[Value::I32(code)]).downcast::<Exit>().unwrap();
+            assert_eq!(*exit, Exit(code as u32));
+        }
+    }
+
+    #[test]
+    fn a_missing_memory_is_named() {
+        let error = call("sched_yield", &[]).to_string();
+        assert_eq!(
+            error,
+            "WASI function `sched_yield`: the module exports no memory named `memory`"
+        );
+    }
+
+    #[test]
+    fn wrong_pointers_are_explained() {
+        let ctx = WasiCtxBuilder::new().build();
+        let mut memory = vec![0; 65536];
+        let mut reason = |at| {
+            let mut memory = GuestMemory::Unshared(&mut memory);
+            let mut ctx = ctx.0.clone();
+            run("f", preview1::clock_time_get(&mut ctx, &mut memory, 0, 0, at))
+                .map_err(|error| error.downcast::<WasiError>().unwrap().reason)
+        };
+        assert_eq!(reason(8).unwrap(), 0);
+        assert_eq!(reason(65532).unwrap_err(), "8 bytes at 0xfffc are outside of the memory");
+        assert_eq!(reason(-8).unwrap_err(), "8 bytes at 0xfffffff8 are outside of the memory");
+        assert_eq!(reason(12).unwrap_err(), "the pointer 0xc is not aligned to 8 bytes");
+    }
+}

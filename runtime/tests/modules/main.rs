@@ -1,0 +1,56 @@
+//! The runtime with modules that the real compiler made.
+//!
+//! Needs the `wasm2so` program: beside the tests' own target directory, or
+//! where the environment variable `WASM2SO` says.
+
+mod host;
+mod linking;
+mod state;
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
+use wasmrun::{CallError, Config, Imports, Instance, Module, Store, TrapCode, Value};
+
+/// Compiles and loads a module in the text format.
+fn module(text: &str) -> Module {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("wasmrun-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let directory = std::env::temp_dir().join(name);
+    std::fs::create_dir(&directory).unwrap();
+    let (wat, so) = (directory.join("module.wat"), directory.join("module.so"));
+    std::fs::write(&wat, text).unwrap();
+    let status = Command::new(compiler()).arg(&wat).arg("-o").arg(&so).status();
+    assert!(status.expect("build wasm2so first, or set WASM2SO").success());
+    let module = Module::load(&so).unwrap();
+    std::fs::remove_dir_all(&directory).unwrap();
+    module
+}
+
+fn compiler() -> PathBuf {
+    let beside = || {
+        let tests = std::env::current_exe().expect("the test has a path");
+        tests.ancestors().nth(2).expect("it is in target/PROFILE/deps").join("wasm2so")
+    };
+    std::env::var_os("WASM2SO").map_or_else(beside, PathBuf::from)
+}
+
+/// A store with an instance of a module that imports nothing.
+fn alone(text: &str) -> (Store, Instance) {
+    let mut store = Store::new(Config::default());
+    let instance = Instance::new(&mut store, &module(text), &Imports::new()).unwrap();
+    (store, instance)
+}
+
+fn call(store: &mut Store, instance: Instance, name: &str, args: &[Value]) -> Vec<Value> {
+    let func = instance.func(store, name).expect("the export exists");
+    func.call(store, args).unwrap()
+}
+
+fn trap(store: &mut Store, instance: Instance, name: &str, args: &[Value]) -> TrapCode {
+    let func = instance.func(store, name).expect("the export exists");
+    match func.call(store, args) {
+        Err(CallError::Trap(trap)) => trap.code(),
+        other => panic!("no trap but {other:?}"),
+    }
+}

@@ -1,0 +1,145 @@
+//! What can be said on the command line.
+
+use anyhow::{Result, bail};
+use clap::{Parser, ValueEnum, ValueHint};
+use std::path::PathBuf;
+use wasm2so::options::{DebugLevel, Emit, OptLevel, Options};
+
+/// Compiles WebAssembly to a native shared object with exact traces.
+///
+/// Run the result with `wasmrun`, or debug it with gdb: `break
+/// 'input.wasm':OFFSET` stops at the instruction with that byte offset.
+#[derive(Parser, Debug)]
+#[command(version, max_term_width = 80, arg_required_else_help = true)]
+pub struct Args {
+    /// WebAssembly module, binary or text; `-` reads standard input.
+    #[arg(value_hint = ValueHint::FilePath, required_unless_present_any = ["completions", "man"])]
+    pub input: Option<PathBuf>,
+
+    /// Output file [default: the input's name with the output's extension, in
+    /// the current directory].
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    output: Option<PathBuf>,
+
+    /// Optimisation level, 0 to 3.
+    #[arg(short = 'O', value_name = "LEVEL", default_value = "3", hide_possible_values = true)]
+    opt_level: Level,
+
+    /// Processor to compile for: `native`, `x86-64-v2` (the least),
+    /// `x86-64-v3`, or any of LLVM's names. The file says what it needs, and
+    /// is refused on a machine that lacks it.
+    #[arg(long, value_name = "NAME", default_value = "native")]
+    cpu: String,
+
+    /// What to write.
+    #[arg(long, value_enum, default_value_t = Kind::So)]
+    emit: Kind,
+
+    /// Threads [default: one per processor]. The output is the same with any
+    /// number.
+    #[arg(short, long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    jobs: usize,
+
+    /// Debug information. It changes neither the code nor its speed.
+    #[arg(long, value_enum, default_value_t = Debug::Full)]
+    debug: Debug,
+
+    /// Link with this `ld`-compatible program instead of the built-in linker.
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::ExecutablePath)]
+    linker: Option<PathBuf>,
+
+    /// Say what was done; twice or more, say how.
+    #[arg(short, long, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+
+    /// When to colour messages.
+    #[command(flatten)]
+    pub color: colorchoice_clap::Color,
+
+    /// Print a completion script for this shell.
+    #[arg(long, value_name = "SHELL", value_enum)]
+    pub completions: Option<clap_complete::Shell>,
+
+    /// Print the manual page.
+    #[arg(long)]
+    pub man: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Level {
+    #[value(name = "0")]
+    O0,
+    #[value(name = "1")]
+    O1,
+    #[value(name = "2")]
+    O2,
+    #[value(name = "3")]
+    O3,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    /// Shared object.
+    So,
+    /// Relocatable object.
+    Obj,
+    /// Assembly.
+    Asm,
+    /// Optimised LLVM IR.
+    LlvmIr,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Debug {
+    /// Line table, inlined functions, function types.
+    Full,
+    /// Line table and inlined functions: all that traces need.
+    Line,
+    /// None: traces name functions but no offsets.
+    None,
+}
+
+impl Args {
+    /// As the compiler takes them.
+    pub fn options(&self) -> Options {
+        Options {
+            opt_level: match self.opt_level {
+                Level::O0 => OptLevel::O0,
+                Level::O1 => OptLevel::O1,
+                Level::O2 => OptLevel::O2,
+                Level::O3 => OptLevel::O3,
+            },
+            cpu: self.cpu.clone(),
+            debug: match self.debug {
+                Debug::Full => DebugLevel::Full,
+                Debug::Line => DebugLevel::Line,
+                Debug::None => DebugLevel::None,
+            },
+            emit: match self.emit {
+                Kind::So => Emit::SharedObject,
+                Kind::Obj => Emit::Object,
+                Kind::Asm => Emit::Assembly,
+                Kind::LlvmIr => Emit::LlvmIr,
+            },
+            jobs: self.jobs,
+            linker: self.linker.clone(),
+        }
+    }
+
+    /// Where the output goes.
+    pub fn output_path(&self, options: &Options) -> Result<PathBuf> {
+        if let Some(output) = &self.output {
+            return Ok(output.clone());
+        }
+        let extension = match options.emit {
+            Emit::SharedObject => "so",
+            Emit::Object => "o",
+            Emit::Assembly => "s",
+            Emit::LlvmIr => "ll",
+        };
+        match self.input.as_ref().and_then(|i| i.file_stem()) {
+            Some(stem) if stem != "-" => Ok(PathBuf::from(stem).with_extension(extension)),
+            _ => bail!("reading standard input needs -o FILE"),
+        }
+    }
+}

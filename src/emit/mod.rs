@@ -1,0 +1,15 @@
+//! From translated functions to the file.
+//!
+//! | phase | file |
+//! |---|---|
+//! | which functions go into which LLVM module | [`shards`] |
+//! | line table, inlined functions | [`debug`] |
+//! | entry and host thunks, the trap function | [`thunks`] |
+//! | what the module says of itself | [`descriptor`] |
+//! | objects to `.so` | [`link`] |
+
+pub mod debug;
+pub mod descriptor;
+pub mod link;
+pub mod shards;
+pub mod thunks;

@@ -1,0 +1,197 @@
+//! Shards: LLVM modules that are optimised and compiled side by side.
+//!
+//! How functions are divided depends on the wasm alone, so the output is the
+//! same whatever the number of threads. Producers put functions that call each
+//! other next to each other; a shard is a run of neighbours.
+
+use super::debug::DebugInfo;
+use super::thunks;
+use crate::error::Error;
+use crate::llvm::attrs::Attributes;
+use crate::llvm::sys::{self, FileType, StampReport};
+use crate::llvm::target::{self, Cpu};
+use crate::module::WasmModule;
+use crate::options::{Emit, Options};
+use crate::translate::{self, ShardCx};
+use inkwell::context::Context;
+use inkwell::module::Linkage;
+use std::ops::Range;
+use wasmparser::Operator;
+
+/// Wasm code per shard, in bytes: enough to inline across, small enough to
+/// keep several processors busy on an ordinary module.
+const SHARD_BYTES: u64 = 256 << 10;
+
+/// A piece of work for one thread.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shard {
+    /// Functions with these indices.
+    Functions(Range<u32>),
+    /// Thunks and the trap function.
+    Thunks,
+}
+
+/// A compiled shard.
+pub struct ShardOutput {
+    /// Object, assembly or IR text.
+    pub bytes: Vec<u8>,
+    /// What stamping saw.
+    pub stamps: StampReport,
+    /// What it complained of.
+    pub complaints: String,
+}
+
+/// How a module is divided, and what that means for its functions.
+pub struct Plan {
+    /// The shards, in output order.
+    pub shards: Vec<Shard>,
+    /// By function index: whether only its own shard refers to it.
+    private: Vec<bool>,
+    /// Whether the module makes tail calls.
+    pub tail_calls: bool,
+}
+
+impl Plan {
+    /// Divides `module`.
+    ///
+    /// # Errors
+    /// When a body does not parse, which validation excludes.
+    pub fn new(module: &WasmModule<'_>) -> Result<Self, Error> {
+        let mut runs: Vec<Range<u32>> = Vec::new();
+        let mut room = 0;
+        for index in module.defined_functions() {
+            let size = module.body(index).map_or(0, |b| b.range.end - b.range.start);
+            match runs.last_mut() {
+                Some(run) if size <= room => run.end = index + 1,
+                _ => {
+                    runs.push(index..index + 1);
+                    room = SHARD_BYTES;
+                }
+            }
+            room = room.saturating_sub(size);
+        }
+        let Calls { private, tail_calls } = Calls::of(module, &runs)?;
+        let shards =
+            runs.into_iter().map(Shard::Functions).chain(std::iter::once(Shard::Thunks)).collect();
+        Ok(Plan { shards, private, tail_calls })
+    }
+
+    /// Whether only its own shard refers to function `index`.
+    fn is_private(&self, index: u32) -> bool {
+        self.private[index as usize]
+    }
+}
+
+/// Who calls whom, and how.
+struct Calls {
+    /// By function index: no reference can name it and no other shard calls it.
+    private: Vec<bool>,
+    tail_calls: bool,
+}
+
+impl Calls {
+    fn of(module: &WasmModule<'_>, runs: &[Range<u32>]) -> Result<Self, Error> {
+        let mut calls = Calls { private: vec![true; module.functions.len()], tail_calls: false };
+        for &index in &module.referenced {
+            calls.private[index as usize] = false;
+        }
+        for run in runs {
+            for index in run.clone() {
+                let body = module.body(index).expect("runs hold defined functions");
+                for operator in body.reader.get_operators_reader()? {
+                    calls.add(&operator?, run);
+                }
+            }
+        }
+        Ok(calls)
+    }
+
+    fn add(&mut self, operator: &Operator<'_>, caller: &Range<u32>) {
+        self.tail_calls |=
+            matches!(operator, Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. });
+        if let Operator::Call { function_index } | Operator::ReturnCall { function_index } =
+            operator
+            && !caller.contains(function_index)
+        {
+            self.private[*function_index as usize] = false;
+        }
+    }
+}
+
+/// What every shard is compiled with.
+pub struct Input<'a> {
+    /// The wasm module.
+    pub module: &'a WasmModule<'a>,
+    /// Its file's name in the line table.
+    pub file_name: &'a str,
+    /// The compiler's options.
+    pub options: &'a Options,
+    /// The processor.
+    pub cpu: &'a Cpu,
+    /// The division.
+    pub plan: &'a Plan,
+}
+
+/// Translates, optimises and compiles one shard.
+///
+/// # Errors
+/// [`Error::Unsupported`], or [`Error::Llvm`] for a bug of ours.
+pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
+    let context = Context::create();
+    let name = match shard {
+        Shard::Functions(run) => format!("functions {}..{}", run.start, run.end),
+        Shard::Thunks => "thunks".to_owned(),
+    };
+    let llvm = context.create_module(&name);
+    sys::configure(llvm.get_context());
+    let machine = target::machine(input.cpu, input.options.opt_level);
+    llvm.set_triple(&machine.get_triple());
+    llvm.set_data_layout(&machine.get_target_data().get_data_layout());
+
+    let attributes = Attributes::new(
+        llvm.get_context(),
+        input.module.vm_layout().size().into(),
+        &input.cpu.name,
+        &input.cpu.features,
+    );
+    let debug = match shard {
+        Shard::Functions(_) => {
+            DebugInfo::new(&llvm, input.file_name, &input.module.names, input.options)
+        }
+        Shard::Thunks => None,
+    };
+    let cx = ShardCx::new(input.module, input.plan.tail_calls, &llvm, attributes, debug);
+    match shard {
+        Shard::Functions(run) => {
+            for index in run.clone() {
+                let body = input.module.body(index).expect("runs hold defined functions");
+                translate::translate(&cx, index, body)?;
+                if input.plan.is_private(index) {
+                    cx.function(index).set_linkage(Linkage::Internal);
+                }
+            }
+        }
+        Shard::Thunks => thunks::build(&cx),
+    }
+    if let Some(debug) = &cx.debug {
+        debug.finish();
+    }
+    if cfg!(debug_assertions) || tracing::enabled!(tracing::Level::DEBUG) {
+        llvm.verify().map_err(|e| Error::Llvm(e.to_string()))?;
+    }
+    target::optimise(&llvm, &machine, input.options.opt_level)?;
+    let file_type = match input.options.emit {
+        Emit::LlvmIr => {
+            let bytes = llvm.print_to_string().to_bytes().to_vec();
+            return Ok(ShardOutput {
+                bytes,
+                stamps: StampReport::default(),
+                complaints: String::new(),
+            });
+        }
+        Emit::Assembly => FileType::Assembly,
+        Emit::Object | Emit::SharedObject => FileType::Object,
+    };
+    let (bytes, stamps, complaints) = sys::emit(&llvm, &machine, file_type);
+    Ok(ShardOutput { bytes, stamps, complaints })
+}

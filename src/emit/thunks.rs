@@ -1,0 +1,242 @@
+//! The bridges between host and wasm, and between the two conventions: entry
+//! thunks, host thunks, wrappers, adapters, and the function that raises traps.
+//! Contracts: `wasm2so_abi`. None of them has debug information, so none shows
+//! in a trace.
+
+use crate::llvm::intrinsics::Intrinsic;
+use crate::llvm::ir::Ir;
+use crate::llvm::types::{TAIL_CONVENTION, Types, WASM_CONVENTION};
+use crate::module::{ExternType, Signature, WasmModule};
+use crate::translate::ShardCx;
+use inkwell::module::Linkage;
+use inkwell::types::BasicType;
+use inkwell::values::{BasicMetadataValueEnum, FunctionValue, LLVMTailCallKind, PointerValue};
+use std::collections::BTreeSet;
+use std::mem::offset_of;
+use wasm2so_abi::{Builtin, HostBinding, ReturnStyle, Slot, VmCtx};
+
+/// Types, by index, of functions that the host can call.
+pub fn entry_types(module: &WasmModule<'_>) -> BTreeSet<u32> {
+    module.referenced.iter().map(|&f| module.functions[f as usize]).collect()
+}
+
+/// Types, by index, of functions that the host can provide.
+pub fn host_types(module: &WasmModule<'_>) -> BTreeSet<u32> {
+    let imported = module.imports.iter().filter_map(|import| match import.ty {
+        ExternType::Function(ty) => Some(ty),
+        _ => None,
+    });
+    imported.collect()
+}
+
+/// Symbol of the entry thunk of type `index`.
+pub fn entry_symbol(index: u32) -> String {
+    format!("wasm2so.enter.{index}")
+}
+
+/// Symbol of the host thunk of type `index`.
+pub fn host_symbol(index: u32) -> String {
+    format!("wasm2so.host.{index}")
+}
+
+/// Builds all thunks of the module.
+pub fn build(cx: &ShardCx<'_, '_>) {
+    let thunks = Thunks { cx, ir: Ir::new(cx.types.context()), types: cx.types };
+    thunks.trap();
+    for ty in entry_types(cx.module) {
+        thunks.entry(ty);
+    }
+    for ty in host_types(cx.module) {
+        thunks.host(ty);
+    }
+    if cx.convention == TAIL_CONVENTION {
+        for &function in &cx.module.referenced {
+            if function >= cx.module.imported_functions {
+                thunks.wrapper(function);
+            }
+        }
+        for ty in 0..cx.module.types.len() as u32 {
+            thunks.adapter(ty);
+        }
+    }
+}
+
+/// Symbol of the wrapper that gives function `index`, of the tail convention,
+/// an entry point of the wasm convention.
+pub fn wrapper_symbol(index: u32) -> String {
+    format!("wasm2so.wrap.{index}")
+}
+
+/// The adapter for type `index`: of the tail convention, it calls code of the
+/// wasm convention, its first argument, with the others.
+pub fn adapter<'ctx>(cx: &ShardCx<'ctx, '_>, index: u32) -> FunctionValue<'ctx> {
+    let symbol = format!("wasm2so.adapt.{index}");
+    cx.llvm.get_function(&symbol).unwrap_or_else(|| {
+        let ty = cx.types.function(&cx.module.types[index as usize]);
+        let params: Vec<_> =
+            std::iter::once(cx.types.ptr.into()).chain(ty.get_param_types()).collect();
+        let ty = match ty.get_return_type() {
+            Some(result) => result.fn_type(&params, false),
+            None => cx.types.context().void_type().fn_type(&params, false),
+        };
+        let function = cx.llvm.add_function(&symbol, ty, Some(Linkage::External));
+        cx.finish_declaration(function, TAIL_CONVENTION);
+        function
+    })
+}
+
+struct Thunks<'ctx, 'a> {
+    cx: &'a ShardCx<'ctx, 'a>,
+    ir: Ir<'ctx>,
+    types: Types<'ctx>,
+}
+
+impl<'ctx> Thunks<'ctx, '_> {
+    /// `wasm2so.trap(vmctx, code, detail)`: jumps on to the runtime's builtin,
+    /// which so finds the site's return address on top of the stack.
+    fn trap(&self) {
+        let function = self.cx.declare_trap();
+        self.start(function);
+        let vmctx = param(function, 0).into_pointer_value();
+        let table = self.load_pointer(vmctx, offset_of!(VmCtx, builtins));
+        let code = self.load_pointer(table, Builtin::trap.offset());
+        let args: Vec<_> = function.get_params().into_iter().map(Into::into).collect();
+        let call = self.ir.call_indirect(function.get_type(), code, &args);
+        call.set_tail_call_kind(LLVMTailCallKind::LLVMTailCallKindMustTail);
+        self.ir.ret(None);
+    }
+
+    /// An [`EntryThunk`](wasm2so_abi::EntryThunk).
+    fn entry(&self, index: u32) {
+        let signature = &self.cx.module.types[index as usize];
+        let ptr = self.types.ptr;
+        let ty =
+            self.types.context().void_type().fn_type(&[ptr.into(), ptr.into(), ptr.into()], false);
+        let function = self.cx.llvm.add_function(&entry_symbol(index), ty, Some(Linkage::External));
+        self.cx.finish_declaration(function, WASM_CONVENTION);
+        self.start(function);
+        let [code, vmctx, slots] = [0, 1, 2].map(|i| param(function, i).into_pointer_value());
+
+        let style = ReturnStyle::of(&signature.results);
+        let mut args: Vec<BasicMetadataValueEnum> = vec![vmctx.into()];
+        // Arguments are all read before the first result is written.
+        args.extend((style == ReturnStyle::Memory).then_some(BasicMetadataValueEnum::from(slots)));
+        for (i, &ty) in signature.params.iter().enumerate() {
+            args.push(self.ir.load(self.types.value(ty), self.slot(slots, i)).0.into());
+        }
+        let call = self.ir.call_indirect(self.types.function(signature), code, &args);
+        match style {
+            ReturnStyle::Void | ReturnStyle::Memory => {}
+            ReturnStyle::Direct => {
+                self.ir.store(slots, call.try_as_basic_value().unwrap_basic());
+            }
+            ReturnStyle::Registers => {
+                let all = call.try_as_basic_value().unwrap_basic().into_struct_value();
+                for i in 0..signature.results.len() {
+                    self.ir.store(self.slot(slots, i), self.ir.extract(all, i as u32));
+                }
+            }
+        }
+        self.ir.ret(None);
+    }
+
+    fn wrapper(&self, index: u32) {
+        let inner = self.cx.function(index);
+        let symbol = wrapper_symbol(index);
+        let function =
+            self.cx.llvm.add_function(&symbol, inner.get_type(), Some(Linkage::External));
+        self.cx.finish_declaration(function, WASM_CONVENTION);
+        self.start(function);
+        let args: Vec<_> = function.get_params().into_iter().map(Into::into).collect();
+        let call = self.ir.call(inner, &args);
+        self.ir.ret(call.try_as_basic_value().basic());
+    }
+
+    fn adapter(&self, index: u32) {
+        let function = adapter(self.cx, index);
+        self.start(function);
+        let mut params = function.get_params().into_iter();
+        let code = params.next().expect("the code comes first").into_pointer_value();
+        let args: Vec<_> = params.map(Into::into).collect();
+        let ty = self.types.function(&self.cx.module.types[index as usize]);
+        let call = self.ir.call_indirect(ty, code, &args);
+        self.ir.ret(call.try_as_basic_value().basic());
+    }
+
+    /// Wasm convention on the outside, [`HostBinding::call`] on the inside.
+    fn host(&self, index: u32) {
+        let signature = &self.cx.module.types[index as usize];
+        let ty = self.types.function(signature);
+        let function = self.cx.llvm.add_function(&host_symbol(index), ty, Some(Linkage::External));
+        self.cx.finish_declaration(function, WASM_CONVENTION);
+        self.start(function);
+        let binding = param(function, 0).into_pointer_value();
+        let style = ReturnStyle::of(&signature.results);
+        let first = 1 + u32::from(style == ReturnStyle::Memory);
+
+        let room = signature.params.len().max(signature.results.len()) as u32;
+        let slots = self.ir.alloca(self.types.v128.array_type(room));
+        for i in 0..signature.params.len() {
+            self.ir.store(self.slot(slots, i), param(function, first + i as u32));
+        }
+        self.call_binding(binding, slots);
+
+        match style {
+            ReturnStyle::Void => self.ir.ret(None),
+            ReturnStyle::Direct => self.ir.ret(Some(self.result(signature, slots, 0))),
+            ReturnStyle::Registers => {
+                let mut all = self.types.results(&signature.results).get_undef();
+                for i in 0..signature.results.len() {
+                    all = self.ir.insert(all, self.result(signature, slots, i), i as u32);
+                }
+                self.ir.ret(Some(all.into()));
+            }
+            ReturnStyle::Memory => {
+                let to = param(function, 1).into_pointer_value();
+                for i in 0..signature.results.len() {
+                    self.ir.store(self.slot(to, i), self.result(signature, slots, i));
+                }
+                self.ir.ret(None);
+            }
+        }
+    }
+
+    fn call_binding(&self, binding: PointerValue<'ctx>, slots: PointerValue<'ctx>) {
+        let ptr = self.types.ptr;
+        let frame_address = Intrinsic::FrameAddress.declare(self.cx.llvm, &[ptr.into()]);
+        let this_frame = self.types.i32.const_zero();
+        let frame = self.ir.call(frame_address, &[this_frame.into()]);
+        let frame = frame.try_as_basic_value().unwrap_basic();
+        let ty =
+            self.types.context().void_type().fn_type(&[ptr.into(), ptr.into(), ptr.into()], false);
+        let call = self.load_pointer(binding, offset_of!(HostBinding, call));
+        let call = self.ir.call_indirect(ty, call, &[binding.into(), slots.into(), frame.into()]);
+        call.set_tail_call_kind(LLVMTailCallKind::LLVMTailCallKindNoTail);
+    }
+
+    fn result(
+        &self,
+        signature: &Signature,
+        slots: PointerValue<'ctx>,
+        index: usize,
+    ) -> inkwell::values::BasicValueEnum<'ctx> {
+        let ty = self.types.value(signature.results[index]);
+        self.ir.load(ty, self.slot(slots, index)).0
+    }
+
+    fn start(&self, function: FunctionValue<'ctx>) {
+        self.ir.position_at_end(self.ir.new_block(function));
+    }
+
+    fn slot(&self, base: PointerValue<'ctx>, index: usize) -> PointerValue<'ctx> {
+        self.ir.field(base, (index * size_of::<Slot>()) as u64)
+    }
+
+    fn load_pointer(&self, base: PointerValue<'ctx>, offset: usize) -> PointerValue<'ctx> {
+        self.ir.load(self.types.ptr, self.ir.field(base, offset as u64)).0.into_pointer_value()
+    }
+}
+
+fn param<'ctx>(function: FunctionValue<'ctx>, index: u32) -> inkwell::values::BasicValueEnum<'ctx> {
+    function.get_nth_param(index).expect("declared with it")
+}

@@ -1,0 +1,119 @@
+//! `wasm2so`: WebAssembly to an ordinary ELF shared object, ahead of time,
+//! through LLVM, with exact traces.
+//!
+//! # The pipeline
+//! | phase | folder |
+//! |---|---|
+//! | bytes to a validated module | [`module`] |
+//! | function bodies to LLVM IR | [`translate`] |
+//! | LLVM IR to optimised machine code, stamped | [`llvm`] |
+//! | shards, thunks, debug information, descriptor, linking | [`emit`] |
+//!
+//! Each phase borrows immutably from the one before. What the code expects of
+//! its host is the crate `wasm2so_abi`; nothing here runs wasm.
+
+pub mod emit;
+pub mod error;
+pub mod llvm;
+pub mod module;
+pub mod options;
+pub mod translate;
+
+use emit::shards::{self, Input, Plan, ShardOutput};
+use emit::{descriptor, link};
+use error::Error;
+use llvm::sys::StampReport;
+use llvm::target::Cpu;
+use options::{Emit, Options};
+use rayon::prelude::*;
+use std::path::Path;
+
+/// Name and version, as the output records them.
+pub const PRODUCER: &str =
+    concat!("wasm2so ", env!("CARGO_PKG_VERSION"), " (LLVM ", env!("WASM2SO_LLVM_VERSION"), ")");
+
+/// What a compilation did.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Summary {
+    /// Functions compiled.
+    pub functions: usize,
+    /// LLVM modules they were divided into.
+    pub shards: usize,
+    /// What stamping saw.
+    pub stamps: StampReport,
+}
+
+/// Told as work goes on.
+pub trait Progress: Sync {
+    /// There are `count` pieces of work.
+    fn total(&self, count: usize);
+    /// One is done.
+    fn step(&self);
+}
+
+/// Compiles `wasm` (binary format) into the file `output`.
+///
+/// `file_name` is the wasm file's name for debuggers. `output` is written
+/// directly: callers that want it whole or not at all pass a temporary name.
+///
+/// # Errors
+/// See [`Error`].
+pub fn compile(
+    wasm: &[u8],
+    file_name: &str,
+    output: &Path,
+    options: &Options,
+    progress: &dyn Progress,
+) -> Result<Summary, Error> {
+    let cpu = Cpu::resolve(&options.cpu)?;
+    let module = module::parse(wasm)?;
+    let plan = Plan::new(&module)?;
+    let input = Input { module: &module, file_name, options, cpu: &cpu, plan: &plan };
+    progress.total(plan.shards.len() + 1);
+    let outputs = compile_shards(&input, progress)?;
+
+    let mut stamps = StampReport::default();
+    for shard in &outputs {
+        stamps += shard.stamps;
+        for complaint in shard.complaints.lines() {
+            tracing::warn!("no exact location: {complaint}");
+        }
+    }
+    let mut objects: Vec<Vec<u8>> = outputs.into_iter().map(|o| o.bytes).collect();
+    match options.emit {
+        Emit::Assembly | Emit::LlvmIr => {
+            std::fs::write(output, objects.concat()).map_err(|source| Error::Io {
+                action: "write",
+                path: output.to_owned(),
+                source,
+            })?;
+        }
+        Emit::Object | Emit::SharedObject => {
+            objects.push(descriptor::write(&module, file_name, &cpu, &plan));
+            link::link(&objects, output, options.emit == Emit::SharedObject, options)?;
+        }
+    }
+    progress.step();
+    Ok(Summary { functions: module.bodies.len(), shards: plan.shards.len(), stamps })
+}
+
+fn compile_shards(input: &Input<'_>, progress: &dyn Progress) -> Result<Vec<ShardOutput>, Error> {
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(input.options.jobs)
+        // LLVM recurses over deeply nested code.
+        .stack_size(64 << 20)
+        .build()
+        .map_err(|e| Error::Llvm(format!("cannot start threads: {e}")))?;
+    pool.install(|| {
+        input
+            .plan
+            .shards
+            .par_iter()
+            .map(|shard| {
+                let output = shards::compile(input, shard);
+                progress.step();
+                output
+            })
+            .collect()
+    })
+}

@@ -1,0 +1,196 @@
+// Code generation with stamping: every access to linear memory gets back, in
+// the machine code, the debug location that it has in the IR.
+//
+// Instruction selection folds loads into their users and gives the result the
+// user's location. What survives folding is the memory operand with its alias
+// metadata, so each volatile access gets an alias scope of its own before
+// selection, and a last machine pass reads it back.
+
+#include "llvm/Analysis/RuntimeLibcallInfo.h"
+#include "llvm/Analysis/TargetLibraryInfo.h"
+#include "llvm/CodeGen/CodeGenTargetMachineImpl.h"
+#include "llvm/CodeGen/MachineFunctionPass.h"
+#include "llvm/CodeGen/MachineInstr.h"
+#include "llvm/CodeGen/MachineModuleInfo.h"
+#include "llvm/CodeGen/Passes.h"
+#include "llvm/CodeGen/TargetInstrInfo.h"
+#include "llvm/CodeGen/TargetPassConfig.h"
+#include "llvm/CodeGen/TargetSubtargetInfo.h"
+#include "llvm/IR/DebugInfoMetadata.h"
+#include "llvm/IR/Instructions.h"
+#include "llvm/IR/LegacyPassManager.h"
+#include "llvm/IR/MDBuilder.h"
+#include "llvm/IR/Module.h"
+#include "llvm/MC/MCSubtargetInfo.h"
+#include "llvm/MC/TargetRegistry.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/raw_ostream.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm-c/TargetMachine.h"
+
+using namespace llvm;
+
+// Mirrors `StampReport` in sys.rs.
+struct Wasm2soStampReport {
+  uint64_t accesses;   // machine instructions that touch linear memory
+  uint64_t stamped;    // of those, got their location back from their scope
+  uint64_t calls;      // call instructions
+  uint64_t violations; // accesses or calls without an exact location
+};
+
+namespace {
+
+using ScopeMap = DenseMap<const MDNode *, DebugLoc>;
+
+// Accesses are marked atomic only to keep the optimiser off them.
+void takeOffAtomic(Instruction &I) {
+  if (auto *Load = dyn_cast<LoadInst>(&I))
+    Load->setAtomic(AtomicOrdering::NotAtomic);
+  else if (auto *Store = dyn_cast<StoreInst>(&I))
+    Store->setAtomic(AtomicOrdering::NotAtomic);
+}
+
+// Gives each volatile access a scope of its own and remembers its location.
+ScopeMap markAccesses(Module &M) {
+  ScopeMap Scopes;
+  LLVMContext &Context = M.getContext();
+  MDBuilder Builder(Context);
+  MDNode *Domain = Builder.createAnonymousAliasScopeDomain("wasm2so.sites");
+  for (Function &F : M)
+    for (BasicBlock &BB : F)
+      for (Instruction &I : BB) {
+        if (!I.isVolatile())
+          continue;
+        takeOffAtomic(I);
+        if (!I.getDebugLoc())
+          continue;
+        MDNode *Scope = Builder.createAnonymousAliasScope(Domain);
+        MDNode *List = MDNode::get(Context, {Scope});
+        I.setMetadata(LLVMContext::MD_alias_scope, List);
+        Scopes[List] = I.getDebugLoc();
+      }
+  return Scopes;
+}
+
+class StampPass : public MachineFunctionPass {
+  const ScopeMap &Scopes;
+  Wasm2soStampReport &Report;
+  raw_ostream *Complaints;
+
+public:
+  static char ID;
+  StampPass(const ScopeMap &Scopes, Wasm2soStampReport &Report, raw_ostream *Complaints)
+      : MachineFunctionPass(ID), Scopes(Scopes), Report(Report), Complaints(Complaints) {}
+
+  StringRef getPassName() const override { return "wasm2so stamping"; }
+
+  void getAnalysisUsage(AnalysisUsage &AU) const override {
+    AU.setPreservesAll();
+    MachineFunctionPass::getAnalysisUsage(AU);
+  }
+
+  bool runOnMachineFunction(MachineFunction &MF) override {
+    // Thunks have no subprogram and no sites.
+    if (!MF.getFunction().getSubprogram())
+      return false;
+    for (MachineBasicBlock &MBB : MF)
+      for (MachineInstr &MI : MBB)
+        visit(MI);
+    return true;
+  }
+
+private:
+  void visit(MachineInstr &MI) {
+    if (MI.isMetaInstruction())
+      return;
+    bool Access = false;
+    // A read-modify-write faults in its read: the load's location wins.
+    const MachineMemOperand *Chosen = nullptr;
+    for (const MachineMemOperand *MMO : MI.memoperands()) {
+      if (!MMO->isVolatile())
+        continue;
+      Access = true;
+      if (Scopes.contains(MMO->getAAInfo().Scope) && (!Chosen || MMO->isLoad()))
+        Chosen = MMO;
+    }
+    if (Access) {
+      ++Report.accesses;
+      if (Chosen) {
+        ++Report.stamped;
+        MI.setDebugLoc(Scopes.lookup(Chosen->getAAInfo().Scope));
+      }
+    }
+    if (MI.isCall())
+      ++Report.calls;
+    if ((Access || MI.isCall()) && (!MI.getDebugLoc() || MI.getDebugLoc().getLine() == 0)) {
+      ++Report.violations;
+      if (Complaints)
+        *Complaints << MI.getMF()->getName() << ": " << MI;
+    }
+  }
+};
+
+char StampPass::ID = 0;
+
+} // namespace
+
+// Emits `ModuleRef` as assembly (FileType 0) or an object (1).
+//
+// Returns 0 and the bytes in `Output`, or 1 when the target has no such
+// output. `Complaints`, when not null, receives a line per violation.
+extern "C" int wasm2so_emit(LLVMModuleRef ModuleRef, LLVMTargetMachineRef MachineRef,
+                            int FileType, Wasm2soStampReport *Report,
+                            LLVMMemoryBufferRef *Output, LLVMMemoryBufferRef *Complaints) {
+  Module &M = *unwrap(ModuleRef);
+  auto &TM = static_cast<CodeGenTargetMachineImpl &>(
+      *reinterpret_cast<TargetMachine *>(MachineRef));
+
+  ScopeMap Scopes = markAccesses(M);
+  SmallVector<char, 0> Bytes;
+  raw_svector_ostream Out(Bytes);
+  std::string ComplaintText;
+  raw_string_ostream ComplaintStream(ComplaintText);
+
+  // The steps of CodeGenTargetMachineImpl::addPassesToEmitFile, plus ours.
+  legacy::PassManager PM;
+  // Without these, code generation knows of no memcpy and expands it to loops.
+  PM.add(new TargetLibraryInfoWrapperPass(TM.getTargetTriple()));
+  PM.add(new RuntimeLibraryInfoWrapper(TM.getTargetTriple()));
+  auto *MMIWP = new MachineModuleInfoWrapperPass(&TM);
+  TargetPassConfig *Config = TM.createPassConfig(PM);
+  Config->setDisableVerify(true);
+  PM.add(Config);
+  PM.add(MMIWP);
+  if (Config->addISelPasses())
+    return 1;
+  Config->addMachinePasses();
+  Config->setInitialized();
+  PM.add(new StampPass(Scopes, *Report, Complaints ? &ComplaintStream : nullptr));
+  CodeGenFileType Type = FileType == 0 ? CodeGenFileType::AssemblyFile : CodeGenFileType::ObjectFile;
+  if (TM.addAsmPrinter(PM, Out, nullptr, Type, MMIWP->getMMI().getContext()))
+    return 1;
+  PM.add(createFreeMachineFunctionPass());
+  PM.run(M);
+
+  *Output = wrap(MemoryBuffer::getMemBufferCopy(StringRef(Bytes.data(), Bytes.size())).release());
+  if (Complaints)
+    *Complaints = wrap(MemoryBuffer::getMemBufferCopy(ComplaintText).release());
+  return 0;
+}
+
+// The features that `Cpu` plus `Features` switch on, comma-separated, or null
+// when the target knows no such processor.
+extern "C" LLVMMemoryBufferRef wasm2so_cpu_features(const char *TripleText, const char *Cpu,
+                                                    const char *Features) {
+  std::string Error;
+  Triple TT(TripleText);
+  const Target *T = TargetRegistry::lookupTarget(TT, Error);
+  std::unique_ptr<MCSubtargetInfo> Info(T ? T->createMCSubtargetInfo(TT, "", "") : nullptr);
+  if (!Info || !Info->isCPUStringValid(Cpu))
+    return nullptr;
+  Info.reset(T->createMCSubtargetInfo(TT, Cpu, Features));
+  std::string Text;
+  for (const SubtargetFeatureKV &Feature : Info->getEnabledProcessorFeatures())
+    Text += (Text.empty() ? "" : ",") + std::string(Feature.Key);
+  return wrap(MemoryBuffer::getMemBufferCopy(Text).release());
+}

@@ -1,0 +1,217 @@
+//! The only place that calls LLVM outside inkwell: what inkwell lacks, and the
+//! C++ shim, behind safe functions.
+
+use inkwell::context::ContextRef;
+use inkwell::llvm_sys::core::{
+    LLVMContextSetDiagnosticHandler, LLVMContextSetDiscardValueNames, LLVMDisposeMemoryBuffer,
+    LLVMDisposeMessage, LLVMGetBufferSize, LLVMGetBufferStart, LLVMGetDiagInfoDescription,
+    LLVMGetDiagInfoSeverity,
+};
+use inkwell::llvm_sys::prelude::{LLVMMemoryBufferRef, LLVMModuleRef};
+use inkwell::llvm_sys::target_machine::LLVMTargetMachineRef;
+use inkwell::llvm_sys::{LLVMDiagnosticInfo, LLVMDiagnosticSeverity};
+use inkwell::module::Module;
+use inkwell::targets::{InitializationConfig, Target, TargetMachine};
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::sync::{Mutex, Once};
+
+/// Options of LLVM's that exactness rests on and that only its command line
+/// reaches. Each is a row of the table in `emit/mod.rs`.
+const LLVM_OPTIONS: &[&str] = &[
+    "wasm2so",
+    "-simplifycfg-hoist-common=false",
+    "-simplifycfg-sink-common=false",
+    "-enable-tail-merge=0",
+    "-use-unknown-locations=Enable",
+];
+
+/// Sets LLVM up, once per process.
+pub fn initialize() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        Target::initialize_x86(&InitializationConfig::default());
+        let options: Vec<CString> =
+            LLVM_OPTIONS.iter().map(|o| CString::new(*o).expect("no NUL")).collect();
+        let pointers: Vec<*const c_char> = options.iter().map(|o| o.as_ptr()).collect();
+        // SAFETY: an array of C strings that outlives the call; nothing else
+        // uses LLVM yet.
+        unsafe {
+            inkwell::llvm_sys::support::LLVMParseCommandLineOptions(
+                pointers.len() as c_int,
+                pointers.as_ptr(),
+                std::ptr::null(),
+            );
+        }
+    });
+}
+
+/// Prepares a context: no value names, and diagnostics go to the log instead
+/// of the terminal.
+pub fn configure(context: ContextRef<'_>) {
+    extern "C" fn log(info: *mut LLVMDiagnosticInfo, _: *mut c_void) {
+        // SAFETY: LLVM passes a live diagnostic; the description is a C string
+        // of ours to dispose of.
+        let (severity, text) = unsafe {
+            let text = LLVMGetDiagInfoDescription(info);
+            let copy = CStr::from_ptr(text).to_string_lossy().into_owned();
+            LLVMDisposeMessage(text);
+            (LLVMGetDiagInfoSeverity(info), copy)
+        };
+        match severity {
+            LLVMDiagnosticSeverity::LLVMDSError => tracing::error!("LLVM: {text}"),
+            LLVMDiagnosticSeverity::LLVMDSWarning => tracing::warn!("LLVM: {text}"),
+            _ => tracing::debug!("LLVM: {text}"),
+        }
+    }
+    // SAFETY: the context is live; the handler has no state.
+    unsafe {
+        LLVMContextSetDiscardValueNames(context.raw(), 1);
+        LLVMContextSetDiagnosticHandler(context.raw(), Some(log), std::ptr::null_mut());
+    }
+}
+
+/// What the stamping pass saw. Mirrors `Wasm2soStampReport` in the shim.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct StampReport {
+    /// Machine instructions that touch linear memory (or a wasm global).
+    pub accesses: u64,
+    /// Of those, how many got their location back from their alias scope.
+    pub stamped: u64,
+    /// Call instructions.
+    pub calls: u64,
+    /// Accesses and calls that are left without an exact location.
+    pub violations: u64,
+}
+
+impl std::ops::AddAssign for StampReport {
+    fn add_assign(&mut self, other: Self) {
+        self.accesses += other.accesses;
+        self.stamped += other.stamped;
+        self.calls += other.calls;
+        self.violations += other.violations;
+    }
+}
+
+/// What [`emit`] writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(i32)]
+pub enum FileType {
+    /// Assembly text.
+    Assembly = 0,
+    /// An ELF object.
+    Object = 1,
+}
+
+unsafe extern "C" {
+    fn wasm2so_emit(
+        module: LLVMModuleRef,
+        machine: LLVMTargetMachineRef,
+        file_type: c_int,
+        report: *mut StampReport,
+        output: *mut LLVMMemoryBufferRef,
+        complaints: *mut LLVMMemoryBufferRef,
+    ) -> c_int;
+    fn wasm2so_cpu_features(
+        triple: *const c_char,
+        cpu: *const c_char,
+        features: *const c_char,
+    ) -> LLVMMemoryBufferRef;
+    fn wasm2so_lld(
+        args: *const *const c_char,
+        count: usize,
+        diagnostics: *mut LLVMMemoryBufferRef,
+    ) -> c_int;
+}
+
+/// Copies a buffer out and disposes of it.
+///
+/// # Safety
+/// `buffer` must be live and ours.
+unsafe fn take_buffer(buffer: LLVMMemoryBufferRef) -> Vec<u8> {
+    // SAFETY: passed on to the caller.
+    unsafe {
+        let start = LLVMGetBufferStart(buffer).cast::<u8>();
+        let bytes = std::slice::from_raw_parts(start, LLVMGetBufferSize(buffer)).to_vec();
+        LLVMDisposeMemoryBuffer(buffer);
+        bytes
+    }
+}
+
+/// Generates code for `module`, stamping every access.
+///
+/// Violations are counted in the report and described in the text.
+///
+/// # Panics
+/// When the target cannot write such a file; ours can.
+pub fn emit(
+    module: &Module<'_>,
+    machine: &TargetMachine,
+    file_type: FileType,
+) -> (Vec<u8>, StampReport, String) {
+    let mut report = StampReport::default();
+    let mut output = std::ptr::null_mut();
+    let mut complaints = std::ptr::null_mut();
+    // SAFETY: module and machine are live; both buffers are written when the
+    // result is 0.
+    unsafe {
+        let failed = wasm2so_emit(
+            module.as_mut_ptr(),
+            machine.as_mut_ptr(),
+            file_type as c_int,
+            &mut report,
+            &mut output,
+            &mut complaints,
+        );
+        assert_eq!(failed, 0, "the target writes objects and assembly");
+        let complaints = String::from_utf8_lossy(&take_buffer(complaints)).into_owned();
+        (take_buffer(output), report, complaints)
+    }
+}
+
+/// The features that processor `cpu` has, changed by `features` (LLVM's `+x,-y`
+/// form), or `None` when the target knows no such processor.
+pub fn cpu_features(triple: &str, cpu: &str, features: &str) -> Option<Vec<String>> {
+    let (triple, cpu, features) =
+        (CString::new(triple).ok()?, CString::new(cpu).ok()?, CString::new(features).ok()?);
+    // SAFETY: three C strings; the result, when not null, is ours.
+    let list = unsafe {
+        let list = wasm2so_cpu_features(triple.as_ptr(), cpu.as_ptr(), features.as_ptr());
+        if list.is_null() {
+            return None;
+        }
+        take_buffer(list)
+    };
+    Some(String::from_utf8_lossy(&list).split(',').map(str::to_owned).collect())
+}
+
+/// Links with LLD, in process; `args` are `ld.lld`'s, without the program name.
+///
+/// # Errors
+/// What LLD printed.
+pub fn lld(args: &[String]) -> Result<(), String> {
+    // LLD keeps global state.
+    static LOCK: Mutex<()> = Mutex::new(());
+    let _guard = LOCK.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let args: Vec<CString> = std::iter::once("ld.lld")
+        .chain(args.iter().map(String::as_str))
+        .map(|a| CString::new(a).map_err(|_| format!("NUL in linker argument {a:?}")))
+        .collect::<Result<_, _>>()?;
+    let pointers: Vec<*const c_char> = args.iter().map(|a| a.as_ptr()).collect();
+    let mut diagnostics = std::ptr::null_mut();
+    // SAFETY: an array of C strings that outlives the call; calls are
+    // serialised by the lock.
+    let (code, text) = unsafe {
+        let code = wasm2so_lld(pointers.as_ptr(), pointers.len(), &mut diagnostics);
+        (code, take_buffer(diagnostics))
+    };
+    let text = String::from_utf8_lossy(&text).trim().to_owned();
+    if code == 0 {
+        if !text.is_empty() {
+            tracing::warn!("linker: {text}");
+        }
+        Ok(())
+    } else {
+        Err(text)
+    }
+}

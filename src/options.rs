@@ -1,0 +1,68 @@
+//! Every knob of the compiler and its default.
+
+/// How much LLVM optimises.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(missing_docs)]
+pub enum OptLevel {
+    O0,
+    O1,
+    O2,
+    #[default]
+    O3,
+}
+
+/// How much debug information the file carries. It never changes the code.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum DebugLevel {
+    /// None: traces name functions but no offsets.
+    None,
+    /// Line table and inlined functions: all that traces need.
+    Line,
+    /// Also the functions' types.
+    #[default]
+    Full,
+}
+
+/// What to write.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Emit {
+    /// The shared object.
+    #[default]
+    SharedObject,
+    /// The code as one relocatable object.
+    Object,
+    /// The code as assembly.
+    Assembly,
+    /// Optimised LLVM IR.
+    LlvmIr,
+}
+
+/// How to compile.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Optimisation level.
+    pub opt_level: OptLevel,
+    /// `native` or one of LLVM's names.
+    pub cpu: String,
+    /// Debug information.
+    pub debug: DebugLevel,
+    /// What to write.
+    pub emit: Emit,
+    /// Threads; 0 means one per processor. The output does not depend on it.
+    pub jobs: usize,
+    /// An external `ld`-compatible linker instead of the built-in one.
+    pub linker: Option<std::path::PathBuf>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            opt_level: OptLevel::default(),
+            cpu: "native".to_owned(),
+            debug: DebugLevel::default(),
+            emit: Emit::default(),
+            jobs: 0,
+            linker: None,
+        }
+    }
+}

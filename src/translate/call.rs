@@ -1,0 +1,240 @@
+//! Calls, tail calls and returns.
+
+use super::{FuncTranslator, Result};
+use crate::emit::thunks;
+use crate::llvm::types::{TAIL_CONVENTION, WASM_CONVENTION};
+use crate::module::Signature;
+use inkwell::IntPredicate;
+use inkwell::values::{
+    BasicMetadataValueEnum, BasicValueEnum, CallSiteValue, FunctionValue, IntValue,
+    LLVMTailCallKind, PointerValue,
+};
+use std::mem::offset_of;
+use wasm2so_abi::{ReturnStyle, Slot, TrapCode, VmFuncRef, VmImportedFunction};
+
+/// What is called, and the first argument it expects.
+enum Callee<'ctx> {
+    /// A function of this module.
+    Known(FunctionValue<'ctx>),
+    /// A function that an import or a reference names.
+    Pointer {
+        code: PointerValue<'ctx>,
+        /// Null when it has no entry point of that convention.
+        tail_code: PointerValue<'ctx>,
+        vmctx: PointerValue<'ctx>,
+    },
+}
+
+impl<'ctx> FuncTranslator<'ctx, '_> {
+    pub(super) fn call(&mut self, index: u32) -> Result {
+        let callee = self.direct_callee(index);
+        self.call_and_push(callee, self.cx.module.signature(index));
+        Ok(())
+    }
+
+    pub(super) fn call_indirect(&mut self, ty: u32, table: u32) -> Result {
+        let callee = self.indirect_callee(ty, table);
+        self.call_and_push(callee, &self.cx.module.types[ty as usize]);
+        Ok(())
+    }
+
+    pub(super) fn return_call(&mut self, index: u32) -> Result {
+        let callee = self.direct_callee(index);
+        self.tail_call(callee, self.cx.module.functions[index as usize]);
+        Ok(())
+    }
+
+    pub(super) fn return_call_indirect(&mut self, ty: u32, table: u32) -> Result {
+        let callee = self.indirect_callee(ty, table);
+        self.tail_call(callee, ty);
+        Ok(())
+    }
+
+    /// Returns `values` as the function's results.
+    pub(super) fn return_values(&self, values: &[BasicValueEnum<'ctx>]) {
+        match ReturnStyle::of(self.results) {
+            ReturnStyle::Void => self.ir.ret(None),
+            ReturnStyle::Direct => self.ir.ret(Some(values[0])),
+            ReturnStyle::Registers => {
+                let mut all = self.cx.types.results(self.results).get_undef();
+                for (i, &value) in values.iter().enumerate() {
+                    all = self.ir.insert(all, value, i as u32);
+                }
+                self.ir.ret(Some(all.into()));
+            }
+            ReturnStyle::Memory => {
+                let pointer = self.result_pointer.expect("this style has a result pointer");
+                for (i, &value) in values.iter().enumerate() {
+                    self.ir.store(self.slot(pointer, i), value);
+                }
+                self.ir.ret(None);
+            }
+        }
+    }
+
+    fn direct_callee(&mut self, index: u32) -> Callee<'ctx> {
+        if index >= self.cx.module.imported_functions {
+            return Callee::Known(self.cx.function(index));
+        }
+        let import = self.cx.layout.imported_function(index);
+        let field =
+            |offset: usize| self.load_invariant_pointer(self.vmctx_field(import + offset as u32));
+        Callee::Pointer {
+            code: field(offset_of!(VmImportedFunction, code)),
+            tail_code: field(offset_of!(VmImportedFunction, tail_code)),
+            vmctx: field(offset_of!(VmImportedFunction, vmctx)),
+        }
+    }
+
+    /// Pops an index and finds the function of type `ty` behind it.
+    fn indirect_callee(&mut self, ty: u32, table: u32) -> Callee<'ctx> {
+        let index = self.pop_index();
+        let outside = self.ir.icmp(IntPredicate::UGE, index, self.table_len(table));
+        self.trap_if(outside, TrapCode::UndefinedElement, Some(index));
+        let element = self.table_element(table, index);
+        let funcref = self.ir.load(self.cx.types.ptr, element).0.into_pointer_value();
+        let null = self.ir.is_null(funcref);
+        self.trap_if(null, TrapCode::UninitializedElement, Some(index));
+
+        // What a reference points at never changes.
+        let i32 = self.cx.types.i32;
+        let field = |offset: usize| self.ir.field(funcref, offset as u64);
+        let actual = self.load_invariant(i32, field(offset_of!(VmFuncRef, type_id)));
+        let expected = self.load_invariant(i32, self.vmctx_field(self.cx.layout.type_id(ty)));
+        let differs =
+            self.ir.icmp(IntPredicate::NE, actual.into_int_value(), expected.into_int_value());
+        self.trap_if(differs, TrapCode::IndirectCallTypeMismatch, Some(index));
+        Callee::Pointer {
+            code: self.load_invariant_pointer(field(offset_of!(VmFuncRef, code))),
+            tail_code: self.load_invariant_pointer(field(offset_of!(VmFuncRef, tail_code))),
+            vmctx: self.load_invariant_pointer(field(offset_of!(VmFuncRef, vmctx))),
+        }
+    }
+
+    fn call_and_push(&mut self, callee: Callee<'ctx>, signature: &Signature) {
+        let args = self.pop_many(signature.params.len());
+        let style = ReturnStyle::of(&signature.results);
+        let buffer =
+            (style == ReturnStyle::Memory).then(|| self.result_buffer(signature.results.len()));
+        let (vmctx, code) = match callee {
+            Callee::Known(function) => (self.vmctx, Err(function)),
+            Callee::Pointer { code, vmctx, .. } => (vmctx, Ok(code)),
+        };
+        let args = call_args(None, vmctx, buffer, &args);
+        let call = match code {
+            Err(function) => self.ir.call(function, &args),
+            Ok(code) => self.call_pointer(code, WASM_CONVENTION, signature, &args),
+        };
+        self.cx.attributes.set_site(call);
+        match style {
+            ReturnStyle::Void => {}
+            ReturnStyle::Direct => self.push(call.try_as_basic_value().unwrap_basic()),
+            ReturnStyle::Registers => {
+                let all = call.try_as_basic_value().unwrap_basic().into_struct_value();
+                for i in 0..signature.results.len() {
+                    let value = self.ir.extract(all, i as u32);
+                    self.push(value);
+                }
+            }
+            ReturnStyle::Memory => {
+                let buffer = buffer.expect("made for this style");
+                for (i, &ty) in signature.results.iter().enumerate() {
+                    let (value, _) = self.ir.load(self.cx.types.value(ty), self.slot(buffer, i));
+                    self.push(value);
+                }
+            }
+        }
+    }
+
+    /// A call that replaces the frame. Neither it nor its function may be
+    /// inlined: the frame that inlining kept would show in traces.
+    fn tail_call(&mut self, callee: Callee<'ctx>, ty: u32) {
+        let signature = &self.cx.module.types[ty as usize];
+        let args = self.pop_many(signature.params.len());
+        let results = self.result_pointer;
+        self.cx.attributes.set_no_inline(self.function);
+        match callee {
+            Callee::Known(function) => {
+                let args = call_args(None, self.vmctx, results, &args);
+                self.finish_tail_call(self.ir.call(function, &args));
+            }
+            Callee::Pointer { code, tail_code, vmctx } => {
+                let direct = self.ir.new_block(self.function);
+                let adapted = self.ir.new_block(self.function);
+                self.ir.br_if(self.ir.is_null(tail_code), adapted, direct);
+                self.ir.position_at_end(direct);
+                let plain = call_args(None, vmctx, results, &args);
+                self.finish_tail_call(self.call_pointer(
+                    tail_code,
+                    TAIL_CONVENTION,
+                    signature,
+                    &plain,
+                ));
+                self.ir.position_at_end(adapted);
+                let adapter = thunks::adapter(self.cx, ty);
+                let with_code = call_args(Some(code), vmctx, results, &args);
+                self.finish_tail_call(self.ir.call(adapter, &with_code));
+            }
+        }
+        self.reachable = false;
+    }
+
+    fn finish_tail_call(&self, call: CallSiteValue<'ctx>) {
+        call.set_tail_call_kind(LLVMTailCallKind::LLVMTailCallKindMustTail);
+        self.cx.attributes.set_site(call);
+        self.cx.attributes.set_site_no_inline(call);
+        self.ir.ret(call.try_as_basic_value().basic());
+    }
+
+    fn call_pointer(
+        &self,
+        code: PointerValue<'ctx>,
+        convention: u32,
+        signature: &Signature,
+        args: &[BasicMetadataValueEnum<'ctx>],
+    ) -> CallSiteValue<'ctx> {
+        let call = self.ir.call_indirect(self.cx.types.function(signature), code, args);
+        call.set_call_convention(convention);
+        call
+    }
+
+    /// Stack room for `count` results of a callee, shared by all calls.
+    fn result_buffer(&mut self, count: usize) -> PointerValue<'ctx> {
+        match self.result_buffer {
+            Some((room, buffer)) if room >= count => buffer,
+            _ => {
+                let ty = self.cx.types.v128.array_type(count as u32);
+                let buffer = self.in_prologue(|t| t.ir.alloca(ty));
+                self.result_buffer = Some((count, buffer));
+                buffer
+            }
+        }
+    }
+
+    /// The address of slot `index` behind `base`.
+    fn slot(&self, base: PointerValue<'ctx>, index: usize) -> PointerValue<'ctx> {
+        self.ir.field(base, (index * size_of::<Slot>()) as u64)
+    }
+
+    /// The address of element `index` (i64, in bounds) of a table.
+    pub(super) fn table_element(&self, table: u32, index: IntValue<'ctx>) -> PointerValue<'ctx> {
+        let size = self.const_i64(size_of::<*const ()>() as u64);
+        self.ir.byte_offset(self.table_base(table), self.ir.mul(index, size))
+    }
+}
+
+/// All arguments of a call: what an adapter is to call, vmctx, where results
+/// go, the wasm arguments.
+fn call_args<'ctx>(
+    code: Option<PointerValue<'ctx>>,
+    vmctx: PointerValue<'ctx>,
+    results: Option<PointerValue<'ctx>>,
+    args: &[BasicValueEnum<'ctx>],
+) -> Vec<BasicMetadataValueEnum<'ctx>> {
+    code.into_iter()
+        .chain(std::iter::once(vmctx))
+        .chain(results)
+        .map(BasicMetadataValueEnum::from)
+        .chain(args.iter().map(|&a| a.into()))
+        .collect()
+}

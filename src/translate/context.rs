@@ -1,0 +1,100 @@
+//! What the functions of one shard share: the LLVM module, its types,
+//! attributes and declarations.
+
+use crate::emit::debug::DebugInfo;
+use crate::llvm::attrs::Attributes;
+use crate::llvm::types::{TAIL_CONVENTION, Types, WASM_CONVENTION};
+use crate::module::WasmModule;
+use inkwell::GlobalVisibility;
+use inkwell::module::{Linkage, Module};
+use inkwell::values::FunctionValue;
+use std::cell::RefCell;
+use std::collections::HashMap;
+use wasm2so_abi::VmLayout;
+
+/// Symbol of the function that raises a trap, defined once per `.so`.
+pub const TRAP_SYMBOL: &str = "wasm2so.trap";
+
+/// Context of one shard; see the module's description.
+pub struct ShardCx<'ctx, 'a> {
+    /// The wasm module.
+    pub module: &'a WasmModule<'a>,
+    /// The convention of the functions it defines.
+    pub convention: u32,
+    /// The LLVM module being built.
+    pub llvm: &'a Module<'ctx>,
+    /// Its types.
+    pub types: Types<'ctx>,
+    /// Its attributes.
+    pub attributes: Attributes,
+    /// Layout of vmctx.
+    pub layout: VmLayout,
+    /// Its debug information, when wanted.
+    pub debug: Option<DebugInfo<'ctx>>,
+    functions: RefCell<HashMap<u32, FunctionValue<'ctx>>>,
+}
+
+impl<'ctx, 'a> ShardCx<'ctx, 'a> {
+    /// A context without declarations yet.
+    pub fn new(
+        module: &'a WasmModule<'a>,
+        tail_calls: bool,
+        llvm: &'a Module<'ctx>,
+        attributes: Attributes,
+        debug: Option<DebugInfo<'ctx>>,
+    ) -> Self {
+        ShardCx {
+            module,
+            convention: if tail_calls { TAIL_CONVENTION } else { WASM_CONVENTION },
+            llvm,
+            types: Types::new(llvm.get_context()),
+            attributes,
+            layout: module.vm_layout(),
+            debug,
+            functions: RefCell::default(),
+        }
+    }
+
+    /// The declaration of defined function `index`: visible to the other
+    /// shards, not outside the `.so`.
+    pub fn function(&self, index: u32) -> FunctionValue<'ctx> {
+        *self.functions.borrow_mut().entry(index).or_insert_with(|| {
+            let ty = self.types.function(self.module.signature(index));
+            let function = self.llvm.add_function(
+                &self.module.names.symbol(index),
+                ty,
+                Some(Linkage::External),
+            );
+            self.finish_declaration(function, self.convention);
+            self.attributes.set_vmctx(function);
+            function
+        })
+    }
+
+    /// The function that raises a trap: `(vmctx, code, detail)`.
+    pub fn trap_function(&self) -> FunctionValue<'ctx> {
+        self.llvm.get_function(TRAP_SYMBOL).unwrap_or_else(|| {
+            let function = self.declare_trap();
+            self.attributes.set_trap(function);
+            function
+        })
+    }
+
+    /// [`Self::trap_function`] as its definition needs it:
+    /// without the promise not to return, for it jumps on to the builtin.
+    pub fn declare_trap(&self) -> FunctionValue<'ctx> {
+        let types = &self.types;
+        let params = [types.ptr.into(), types.i32.into(), types.i64.into()];
+        let ty = types.context().void_type().fn_type(&params, false);
+        let function = self.llvm.add_function(TRAP_SYMBOL, ty, Some(Linkage::External));
+        self.finish_declaration(function, WASM_CONVENTION);
+        function
+    }
+
+    /// Sets what every declaration has.
+    pub fn finish_declaration(&self, function: FunctionValue<'ctx>, convention: u32) {
+        function.set_call_conventions(convention);
+        function.as_global_value().set_visibility(GlobalVisibility::Hidden);
+        self.attributes.set_wasm_function(function);
+    }
+}
