@@ -98,8 +98,12 @@ pub fn compile(
 }
 
 fn compile_shards(input: &Input<'_>, progress: &dyn Progress) -> Result<Vec<ShardOutput>, Error> {
+    let jobs = match input.options.jobs {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        jobs => jobs,
+    };
     let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(input.options.jobs)
+        .num_threads(jobs.min(input.plan.shards.len()))
         // LLVM recurses over deeply nested code.
         .stack_size(64 << 20)
         .build()

@@ -50,6 +50,10 @@ pub struct Options {
     pub emit: Emit,
     /// Threads; 0 means one per processor. The output does not depend on it.
     pub jobs: usize,
+    /// For audits: a symbol at each machine instruction that touches memory,
+    /// `wasm2so.access.N` at sites and `wasm2so.other.N` elsewhere. The code is
+    /// the same.
+    pub audit_labels: bool,
     /// An external `ld`-compatible linker instead of the built-in one.
     pub linker: Option<std::path::PathBuf>,
 }
@@ -62,6 +66,7 @@ impl Default for Options {
             debug: DebugLevel::default(),
             emit: Emit::default(),
             jobs: 0,
+            audit_labels: false,
             linker: None,
         }
     }

@@ -21,6 +21,10 @@ use std::ptr::NonNull;
 use wasm2so_abi::{HostBinding, Slot, TrapCode, VmFuncRef};
 
 /// Names a function in a [`Store`](crate::Store).
+///
+/// Equal names are one function. A host function has a name for each instance
+/// that imports it, which references from wasm carry, and one from
+/// [`Func::new`], which exports carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Func {
     store: StoreId,

@@ -42,7 +42,7 @@ pub(crate) struct InstanceData {
     /// Whether each data segment is dropped; active ones are, once applied.
     datas_dropped: Vec<bool>,
     /// Keeps what the imported functions' "vmctx" point at.
-    _bindings: Vec<Pinned<Binding>>,
+    bindings: Vec<Pinned<Binding>>,
     // Last: what is above points into it.
     module: Module,
 }

@@ -90,7 +90,9 @@ pub(crate) struct StoreInner {
 
 impl Store {
     /// An empty store.
-    pub fn new(config: Config) -> Store {
+    pub fn new(mut config: Config) -> Store {
+        // More address space than there is, but no overflow when it is rounded.
+        config.max_stack = config.max_stack.min(1 << 48);
         let inner = Box::new(StoreInner {
             id: StoreId::new(),
             config,

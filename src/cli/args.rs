@@ -44,6 +44,10 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Debug::Full)]
     debug: Debug,
 
+    /// Put a symbol at each machine instruction that touches memory.
+    #[arg(long, hide = true)]
+    audit_labels: bool,
+
     /// Link with this `ld`-compatible program instead of the built-in linker.
     #[arg(long, value_name = "PATH", value_hint = ValueHint::ExecutablePath)]
     linker: Option<PathBuf>,
@@ -122,6 +126,7 @@ impl Args {
                 Kind::LlvmIr => Emit::LlvmIr,
             },
             jobs: self.jobs,
+            audit_labels: self.audit_labels,
             linker: self.linker.clone(),
         }
     }

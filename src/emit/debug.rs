@@ -76,7 +76,7 @@ impl<'ctx> DebugInfo<'ctx> {
         self.builder.create_function(
             self.unit.as_debug_info_scope(),
             &self.names.function(index),
-            Some(&self.names.symbol(index)),
+            Some(""),
             self.file,
             line,
             self.ty,

@@ -192,6 +192,6 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
         Emit::Assembly => FileType::Assembly,
         Emit::Object | Emit::SharedObject => FileType::Object,
     };
-    let (bytes, stamps, complaints) = sys::emit(&llvm, &machine, file_type);
+    let (bytes, stamps, complaints) = sys::emit(&llvm, &machine, file_type, input.options.audit_labels);
     Ok(ShardOutput { bytes, stamps, complaints })
 }

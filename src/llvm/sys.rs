@@ -82,6 +82,8 @@ pub struct StampReport {
     pub calls: u64,
     /// Accesses and calls that are left without an exact location.
     pub violations: u64,
+    /// Audit labels set.
+    pub labels: u64,
 }
 
 impl std::ops::AddAssign for StampReport {
@@ -90,6 +92,7 @@ impl std::ops::AddAssign for StampReport {
         self.stamped += other.stamped;
         self.calls += other.calls;
         self.violations += other.violations;
+        self.labels += other.labels;
     }
 }
 
@@ -108,6 +111,7 @@ unsafe extern "C" {
         module: LLVMModuleRef,
         machine: LLVMTargetMachineRef,
         file_type: c_int,
+        label: bool,
         report: *mut StampReport,
         output: *mut LLVMMemoryBufferRef,
         complaints: *mut LLVMMemoryBufferRef,
@@ -140,7 +144,8 @@ unsafe fn take_buffer(buffer: LLVMMemoryBufferRef) -> Vec<u8> {
 
 /// Generates code for `module`, stamping every access.
 ///
-/// Violations are counted in the report and described in the text.
+/// Violations are counted in the report and described in the text. With
+/// `label`, see [`Options::audit_labels`](crate::options::Options).
 ///
 /// # Panics
 /// When the target cannot write such a file; ours can.
@@ -148,6 +153,7 @@ pub fn emit(
     module: &Module<'_>,
     machine: &TargetMachine,
     file_type: FileType,
+    label: bool,
 ) -> (Vec<u8>, StampReport, String) {
     let mut report = StampReport::default();
     let mut output = std::ptr::null_mut();
@@ -159,6 +165,7 @@ pub fn emit(
             module.as_mut_ptr(),
             machine.as_mut_ptr(),
             file_type as c_int,
+            label,
             &mut report,
             &mut output,
             &mut complaints,

@@ -230,10 +230,10 @@ impl<'a> VisitOperator<'a> for FuncTranslator<'_, '_> {
         visit_f64_mul() => |t| t.float_binary(Ir::fmul);
         visit_f32_div() => |t| t.float_binary(Ir::fdiv);
         visit_f64_div() => |t| t.float_binary(Ir::fdiv);
-        visit_f32_min() => |t| t.float_min_max(Intrinsic::Minimum);
-        visit_f64_min() => |t| t.float_min_max(Intrinsic::Minimum);
-        visit_f32_max() => |t| t.float_min_max(Intrinsic::Maximum);
-        visit_f64_max() => |t| t.float_min_max(Intrinsic::Maximum);
+        visit_f32_min() => |t| t.float_min_max(Float::OLT, Ir::or);
+        visit_f64_min() => |t| t.float_min_max(Float::OLT, Ir::or);
+        visit_f32_max() => |t| t.float_min_max(Float::OGT, Ir::and);
+        visit_f64_max() => |t| t.float_min_max(Float::OGT, Ir::and);
         visit_f32_copysign() => |t| t.float_copysign();
         visit_f64_copysign() => |t| t.float_copysign();
 

@@ -9,7 +9,7 @@ use crate::llvm::intrinsics::Intrinsic;
 use crate::llvm::ir::Ir;
 use inkwell::FloatPredicate;
 use inkwell::types::BasicType;
-use inkwell::values::{BasicValue, BasicValueEnum, FloatMathValue, FloatValue, IntMathValue};
+use inkwell::values::{BasicValueEnum, FloatMathValue, FloatValue, IntMathValue, IntValue};
 
 /// Builds a binary operation on floats or vectors of floats.
 pub(super) type FloatBinary<'ctx, T> = fn(&Ir<'ctx>, T, T) -> T;
@@ -63,35 +63,46 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         Ok(())
     }
 
-    pub(super) fn float_min_max(&mut self, intrinsic: Intrinsic) -> Result {
+    pub(super) fn float_min_max(
+        &mut self,
+        predicate: FloatPredicate,
+        join: fn(&Ir<'ctx>, IntValue<'ctx>, IntValue<'ctx>) -> IntValue<'ctx>,
+    ) -> Result {
         let (a, b) = self.pop_floats();
-        let value = self.min_max(intrinsic, a, b);
+        let types = &self.cx.types;
+        let bits = if a.get_type() == types.f32 { types.i32 } else { types.i64 };
+        let value = self.min_max(predicate, join, bits, a, b);
         self.push(value);
         Ok(())
     }
 
-    /// `minimum` or `maximum`. LLVM may hand on a signalling NaN as it is;
-    /// adding the operands quiets it.
-    pub(super) fn min_max<T>(&self, intrinsic: Intrinsic, a: T, b: T) -> BasicValueEnum<'ctx>
+    /// `min`, `max`: the operand that compares so with the other.
+    ///
+    /// Zeros of either sign are equal, so each operand is chosen once and the
+    /// bits are joined: `or` for a minimum, `and` for a maximum. A NaN compares
+    /// with nothing; adding the operands makes a quiet one.
+    pub(super) fn min_max<F, I>(
+        &self,
+        predicate: FloatPredicate,
+        join: fn(&Ir<'ctx>, I, I) -> I,
+        bits: I::BaseType,
+        a: F,
+        b: F,
+    ) -> BasicValueEnum<'ctx>
     where
-        T: FloatMathValue<'ctx> + Copy + TryFrom<BasicValueEnum<'ctx>, Error = ()>,
+        F: FloatMathValue<'ctx> + Copy + TryFrom<BasicValueEnum<'ctx>, Error = ()>,
+        I: IntMathValue<'ctx> + TryFrom<BasicValueEnum<'ctx>, Error = ()>,
+        I::BaseType: Copy,
     {
-        let (left, right) = (a.as_basic_value_enum(), b.as_basic_value_enum());
-        let value = self.intrinsic(intrinsic, &[left.get_type()], &[left.into(), right.into()]);
+        let choose = |a: F, b: F| {
+            let chosen = self.ir.select(self.ir.fcmp(predicate, a, b), a, b);
+            self.ir.bitcast(chosen, bits).try_into().expect("cast to that type")
+        };
+        let joined = join(&self.ir, choose(a, b), choose(b, a));
         let sum =
             self.ir.fadd(self.fence_constant(a), self.fence_constant(b)).as_basic_value_enum();
-        let unordered = self.ir.fcmp(FloatPredicate::UNO, a, b);
-        self.select_lanes(unordered, sum, value)
-    }
-
-    /// `select` on an i1 or a vector of them.
-    pub(super) fn select_lanes(
-        &self,
-        condition: impl IntMathValue<'ctx>,
-        then: BasicValueEnum<'ctx>,
-        otherwise: BasicValueEnum<'ctx>,
-    ) -> BasicValueEnum<'ctx> {
-        self.ir.select(condition, then, otherwise)
+        let joined = self.ir.bitcast(joined, sum.get_type());
+        self.ir.select(self.ir.fcmp(FloatPredicate::UNO, a, b), sum, joined)
     }
 
     /// Hides a constant from the optimiser; see the module's description.

@@ -29,7 +29,6 @@ use crate::module::{Body, value_type};
 use control::Control;
 use inkwell::basic_block::BasicBlock;
 use inkwell::debug_info::DISubprogram;
-use inkwell::types::BasicType;
 use inkwell::values::{BasicValueEnum, FunctionValue, PointerValue};
 use wasm2so_abi::{ReturnStyle, ValType};
 

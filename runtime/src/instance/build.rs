@@ -45,7 +45,7 @@ pub(super) fn allocate(
         globals: Vec::new(),
         elems: Vec::new(),
         datas_dropped: vec![false; contents.datas.len()],
-        _bindings: Vec::new(),
+        bindings: Vec::new(),
         module: module.clone(),
     };
     for import in imports {
@@ -193,7 +193,7 @@ impl InstanceData {
         let Some(binding) = func.binding(store) else { return *func.funcref(store) };
         let binding = Pinned::new(binding.rebind(instance));
         let vmctx = binding.as_ptr().cast();
-        self._bindings.push(binding);
+        self.bindings.push(binding);
         let ty = self.module.type_index(index).expect("every function has a type");
         VmFuncRef {
             code: self.module.host_thunk(ty),

@@ -183,3 +183,12 @@ fn too_much_memory_is_refused() {
     assert!(matches!(error, InstantiateError::Resource(_)), "{error}");
     assert_eq!(store.memory_used(), 2 * 65536);
 }
+
+#[test]
+fn an_impossible_stack_is_an_error() {
+    let module = module(r#"(module (func (export "f")))"#);
+    let mut store = Store::new(Config { max_stack: usize::MAX, ..Config::default() });
+    let instance = Instance::new(&mut store, &module, &Imports::new()).unwrap();
+    let result = instance.func(&store, "f").unwrap().call(&mut store, &[]);
+    assert!(matches!(result, Err(CallError::Host(_))), "{result:?}");
+}

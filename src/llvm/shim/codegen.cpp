@@ -36,6 +36,7 @@ struct Wasm2soStampReport {
   uint64_t stamped;    // of those, got their location back from their scope
   uint64_t calls;      // call instructions
   uint64_t violations; // accesses or calls without an exact location
+  uint64_t labels;     // audit labels set
 };
 
 namespace {
@@ -75,12 +76,14 @@ ScopeMap markAccesses(Module &M) {
 class StampPass : public MachineFunctionPass {
   const ScopeMap &Scopes;
   Wasm2soStampReport &Report;
-  raw_ostream *Complaints;
+  raw_ostream &Complaints;
+  bool Label;
 
 public:
   static char ID;
-  StampPass(const ScopeMap &Scopes, Wasm2soStampReport &Report, raw_ostream *Complaints)
-      : MachineFunctionPass(ID), Scopes(Scopes), Report(Report), Complaints(Complaints) {}
+  StampPass(const ScopeMap &Scopes, Wasm2soStampReport &Report, raw_ostream &Complaints, bool Label)
+      : MachineFunctionPass(ID), Scopes(Scopes), Report(Report), Complaints(Complaints),
+        Label(Label) {}
 
   StringRef getPassName() const override { return "wasm2so stamping"; }
 
@@ -124,9 +127,17 @@ private:
       ++Report.calls;
     if ((Access || MI.isCall()) && (!MI.getDebugLoc() || MI.getDebugLoc().getLine() == 0)) {
       ++Report.violations;
-      if (Complaints)
-        *Complaints << MI.getMF()->getName() << ": " << MI;
+      Complaints << MI.getMF()->getName() << ": " << MI;
     }
+    if (Label && (Access || MI.mayLoadOrStore()) && !MI.getPreInstrSymbol())
+      label(MI, Access ? "wasm2so.access." : "wasm2so.other.");
+  }
+
+  // Names the instruction's address in the symbol table.
+  void label(MachineInstr &MI, StringRef Prefix) {
+    MachineFunction &MF = *MI.getMF();
+    uint64_t Number = Report.labels++;
+    MI.setPreInstrSymbol(MF, MF.getContext().getOrCreateSymbol(Prefix + Twine(Number)));
   }
 };
 
@@ -137,9 +148,11 @@ char StampPass::ID = 0;
 // Emits `ModuleRef` as assembly (FileType 0) or an object (1).
 //
 // Returns 0 and the bytes in `Output`, or 1 when the target has no such
-// output. `Complaints`, when not null, receives a line per violation.
+// output. `Complaints` receives a line per violation. With `Label`, each
+// instruction that touches memory gets a symbol that says whether it was
+// classified as a site, for an audit of the finished file.
 extern "C" int wasm2so_emit(LLVMModuleRef ModuleRef, LLVMTargetMachineRef MachineRef,
-                            int FileType, Wasm2soStampReport *Report,
+                            int FileType, bool Label, Wasm2soStampReport *Report,
                             LLVMMemoryBufferRef *Output, LLVMMemoryBufferRef *Complaints) {
   Module &M = *unwrap(ModuleRef);
   auto &TM = static_cast<CodeGenTargetMachineImpl &>(
@@ -165,7 +178,7 @@ extern "C" int wasm2so_emit(LLVMModuleRef ModuleRef, LLVMTargetMachineRef Machin
     return 1;
   Config->addMachinePasses();
   Config->setInitialized();
-  PM.add(new StampPass(Scopes, *Report, Complaints ? &ComplaintStream : nullptr));
+  PM.add(new StampPass(Scopes, *Report, ComplaintStream, Label));
   CodeGenFileType Type = FileType == 0 ? CodeGenFileType::AssemblyFile : CodeGenFileType::ObjectFile;
   if (TM.addAsmPrinter(PM, Out, nullptr, Type, MMIWP->getMMI().getContext()))
     return 1;
@@ -173,8 +186,7 @@ extern "C" int wasm2so_emit(LLVMModuleRef ModuleRef, LLVMTargetMachineRef Machin
   PM.run(M);
 
   *Output = wrap(MemoryBuffer::getMemBufferCopy(StringRef(Bytes.data(), Bytes.size())).release());
-  if (Complaints)
-    *Complaints = wrap(MemoryBuffer::getMemBufferCopy(ComplaintText).release());
+  *Complaints = wrap(MemoryBuffer::getMemBufferCopy(ComplaintText).release());
   return 0;
 }
 

@@ -215,8 +215,8 @@ impl VisitSimdOperator<'_> for FuncTranslator<'_, '_> {
         visit_f32x4_sub() => |t| t.vector_float_binary(t.cx.types.f32x4, Ir::fsub);
         visit_f32x4_mul() => |t| t.vector_float_binary(t.cx.types.f32x4, Ir::fmul);
         visit_f32x4_div() => |t| t.vector_float_binary(t.cx.types.f32x4, Ir::fdiv);
-        visit_f32x4_min() => |t| t.vector_float_min_max(t.cx.types.f32x4, Intrinsic::Minimum);
-        visit_f32x4_max() => |t| t.vector_float_min_max(t.cx.types.f32x4, Intrinsic::Maximum);
+        visit_f32x4_min() => |t| t.vector_float_min_max(t.cx.types.f32x4, Float::OLT, Ir::or);
+        visit_f32x4_max() => |t| t.vector_float_min_max(t.cx.types.f32x4, Float::OGT, Ir::and);
         visit_f32x4_pmin() => |t| t.vector_float_pseudo_min_max(t.cx.types.f32x4, Float::OLT);
         visit_f32x4_pmax() => |t| t.vector_float_pseudo_min_max(t.cx.types.f32x4, Float::OGT);
         visit_f64x2_ceil() => |t| t.vector_unary_intrinsic(t.cx.types.f64x2, Intrinsic::Ceil);
@@ -230,8 +230,8 @@ impl VisitSimdOperator<'_> for FuncTranslator<'_, '_> {
         visit_f64x2_sub() => |t| t.vector_float_binary(t.cx.types.f64x2, Ir::fsub);
         visit_f64x2_mul() => |t| t.vector_float_binary(t.cx.types.f64x2, Ir::fmul);
         visit_f64x2_div() => |t| t.vector_float_binary(t.cx.types.f64x2, Ir::fdiv);
-        visit_f64x2_min() => |t| t.vector_float_min_max(t.cx.types.f64x2, Intrinsic::Minimum);
-        visit_f64x2_max() => |t| t.vector_float_min_max(t.cx.types.f64x2, Intrinsic::Maximum);
+        visit_f64x2_min() => |t| t.vector_float_min_max(t.cx.types.f64x2, Float::OLT, Ir::or);
+        visit_f64x2_max() => |t| t.vector_float_min_max(t.cx.types.f64x2, Float::OGT, Ir::and);
         visit_f64x2_pmin() => |t| t.vector_float_pseudo_min_max(t.cx.types.f64x2, Float::OLT);
         visit_f64x2_pmax() => |t| t.vector_float_pseudo_min_max(t.cx.types.f64x2, Float::OGT);
 

@@ -2,9 +2,9 @@
 //! scalar family's description.
 
 use super::{FuncTranslator, Result, VectorBinary};
-use crate::llvm::intrinsics::Intrinsic;
 use inkwell::FloatPredicate;
 use inkwell::types::VectorType;
+use inkwell::values::VectorValue;
 
 impl<'ctx> FuncTranslator<'ctx, '_> {
     pub(super) fn vector_float_binary(
@@ -40,10 +40,11 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
     pub(super) fn vector_float_min_max(
         &mut self,
         shape: VectorType<'ctx>,
-        intrinsic: Intrinsic,
+        predicate: FloatPredicate,
+        join: VectorBinary<'ctx>,
     ) -> Result {
         let (a, b) = self.pop_vectors(shape);
-        let value = self.min_max(intrinsic, a, b).into_vector_value();
+        let value = self.min_max(predicate, join, self.cx.types.v128, a, b).into_vector_value();
         self.push_vector(value);
         Ok(())
     }
@@ -56,9 +57,18 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         predicate: FloatPredicate,
     ) -> Result {
         let (a, b) = self.pop_vectors(shape);
-        let second = self.ir.fcmp(predicate, b, a);
-        let value = self.ir.select(second, b, a).into_vector_value();
+        let value = self.choose(predicate, b, a);
         self.push_vector(value);
         Ok(())
+    }
+
+    /// The lanes of `a` that compare so with those of `b`, otherwise `b`'s.
+    pub(super) fn choose(
+        &self,
+        predicate: FloatPredicate,
+        a: VectorValue<'ctx>,
+        b: VectorValue<'ctx>,
+    ) -> VectorValue<'ctx> {
+        self.ir.select(self.ir.fcmp(predicate, a, b), a, b).into_vector_value()
     }
 }

@@ -6,9 +6,8 @@ use inkwell::values::{BasicValueEnum, InstructionOpcode};
 
 impl<'ctx> FuncTranslator<'ctx, '_> {
     pub(super) fn vector_const(&mut self, value: wasmparser::V128) -> Result {
-        let bits = u128::from_le_bytes(*value.bytes());
-        let lanes = [self.const_i64(bits as u64), self.const_i64((bits >> 64) as u64)];
-        self.push(VectorType::const_vector(&lanes));
+        let lanes = value.bytes().map(|b| self.cx.types.i8.const_int(b.into(), false));
+        self.push_vector(VectorType::const_vector(&lanes));
         Ok(())
     }
 

@@ -13,6 +13,7 @@ fn crash(name: &str) -> ExitStatus {
     let child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "activation::tests::crash::child", "--ignored", "--test-threads=1"])
         .env(CHILD, name)
+        .env(MODULE_FILE, MODULE.code.code().path())
         .output()
         .unwrap();
     child.status
