@@ -71,7 +71,7 @@ pub fn current_stack() -> Vec<Frame> {
 /// Names the frames of `trace`.
 pub(crate) fn frames(trace: &Trace) -> Vec<Frame> {
     // Recursion repeats few program counters often.
-    let mut known: HashMap<u64, Vec<Frame>> = HashMap::new();
+    let mut known: HashMap<(u64, bool), Vec<Frame>> = HashMap::new();
     let mut frames = Vec::new();
     for (place, (raw, module)) in trace.frames().enumerate() {
         if place == trace.gap() && trace.omitted() > 0 {
@@ -81,8 +81,8 @@ pub(crate) fn frames(trace: &Trace) -> Vec<Frame> {
             frames.push(Frame::Host);
             continue;
         };
-        let named = known.entry(raw.lookup_pc()).or_insert_with(|| functions_at(module, raw));
-        frames.extend_from_slice(named);
+        let place = known.entry((raw.pc, raw.after_call));
+        frames.extend_from_slice(place.or_insert_with(|| functions_at(module, raw)));
     }
     frames
 }

@@ -24,11 +24,11 @@ const SHARD_BYTES: u64 = 256 << 10;
 
 /// A piece of work for one thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Shard {
+pub struct Shard {
     /// Functions with these indices.
-    Functions(Range<u32>),
-    /// Thunks and the trap function.
-    Thunks,
+    functions: Range<u32>,
+    /// Also the thunks and the trap function.
+    thunks: bool,
 }
 
 /// A compiled shard.
@@ -52,27 +52,20 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// Divides `module`.
+    /// Divides `module`; into one shard when the output is text, which only
+    /// then is a whole that other tools can read.
     ///
     /// # Errors
     /// When a body does not parse, which validation excludes.
-    pub fn new(module: &WasmModule<'_>) -> Result<Self, Error> {
-        let mut runs: Vec<Range<u32>> = Vec::new();
-        let mut room = 0;
-        for index in module.defined_functions() {
-            let size = module.body(index).map_or(0, |b| b.range.end - b.range.start);
-            match runs.last_mut() {
-                Some(run) if size <= room => run.end = index + 1,
-                _ => {
-                    runs.push(index..index + 1);
-                    room = SHARD_BYTES;
-                }
-            }
-            room = room.saturating_sub(size);
-        }
+    pub fn new(module: &WasmModule<'_>, emit: Emit) -> Result<Self, Error> {
+        let runs = match emit {
+            Emit::SharedObject | Emit::Object => runs(module),
+            Emit::Assembly | Emit::LlvmIr => vec![module.defined_functions()],
+        };
         let Calls { private, tail_calls } = Calls::of(module, &runs)?;
-        let shards =
-            runs.into_iter().map(Shard::Functions).chain(std::iter::once(Shard::Thunks)).collect();
+        let last = runs.len() - 1;
+        let shard = |(i, functions)| Shard { functions, thunks: i == last };
+        let shards = runs.into_iter().enumerate().map(shard).collect();
         Ok(Plan { shards, private, tail_calls })
     }
 
@@ -80,6 +73,26 @@ impl Plan {
     fn is_private(&self, index: u32) -> bool {
         self.private[index as usize]
     }
+}
+
+/// Neighbours that share a shard: at least one run, possibly empty.
+fn runs(module: &WasmModule<'_>) -> Vec<Range<u32>> {
+    let first = module.defined_functions().start;
+    let mut runs = vec![first..first];
+    let mut room = SHARD_BYTES;
+    for index in module.defined_functions() {
+        let body = module.body(index).expect("the range holds defined functions");
+        let size = body.range.end - body.range.start;
+        let run = runs.last_mut().expect("there is one");
+        if size <= room || run.start == run.end {
+            run.end = index + 1;
+        } else {
+            runs.push(index..index + 1);
+            room = SHARD_BYTES;
+        }
+        room = room.saturating_sub(size);
+    }
+    runs
 }
 
 /// Who calls whom, and how.
@@ -138,11 +151,8 @@ pub struct Input<'a> {
 /// [`Error::Unsupported`], or [`Error::Llvm`] for a bug of ours.
 pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
     let context = Context::create();
-    let name = match shard {
-        Shard::Functions(run) => format!("functions {}..{}", run.start, run.end),
-        Shard::Thunks => "thunks".to_owned(),
-    };
-    let llvm = context.create_module(&name);
+    let Range { start, end } = shard.functions;
+    let llvm = context.create_module(&format!("functions {start}..{end}"));
     sys::configure(llvm.get_context());
     let machine = target::machine(input.cpu, input.options.opt_level);
     llvm.set_triple(&machine.get_triple());
@@ -154,24 +164,17 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
         &input.cpu.name,
         &input.cpu.features,
     );
-    let debug = match shard {
-        Shard::Functions(_) => {
-            DebugInfo::new(&llvm, input.file_name, &input.module.names, input.options)
-        }
-        Shard::Thunks => None,
-    };
+    let debug = DebugInfo::new(&llvm, input.file_name, &input.module.names, input.options);
     let cx = ShardCx::new(input.module, input.plan.tail_calls, &llvm, attributes, debug);
-    match shard {
-        Shard::Functions(run) => {
-            for index in run.clone() {
-                let body = input.module.body(index).expect("runs hold defined functions");
-                translate::translate(&cx, index, body)?;
-                if input.plan.is_private(index) {
-                    cx.function(index).set_linkage(Linkage::Internal);
-                }
-            }
+    for index in shard.functions.clone() {
+        let body = input.module.body(index).expect("runs hold defined functions");
+        translate::translate(&cx, index, body)?;
+        if input.plan.is_private(index) {
+            cx.function(index).set_linkage(Linkage::Internal);
         }
-        Shard::Thunks => thunks::build(&cx),
+    }
+    if shard.thunks {
+        thunks::build(&cx);
     }
     if let Some(debug) = &cx.debug {
         debug.finish();

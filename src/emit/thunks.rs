@@ -95,7 +95,7 @@ impl<'ctx> Thunks<'ctx, '_> {
     /// `wasm2so.trap(vmctx, code, detail)`: jumps on to the runtime's builtin,
     /// which so finds the site's return address on top of the stack.
     fn trap(&self) {
-        let function = self.cx.declare_trap();
+        let function = self.cx.trap_function();
         self.start(function);
         let vmctx = param(function, 0).into_pointer_value();
         let table = self.load_pointer(vmctx, offset_of!(VmCtx, builtins));
@@ -149,6 +149,8 @@ impl<'ctx> Thunks<'ctx, '_> {
         self.start(function);
         let args: Vec<_> = function.get_params().into_iter().map(Into::into).collect();
         let call = self.ir.call(inner, &args);
+        // Inlined here, it would lose its debug information.
+        self.cx.attributes.set_site_no_inline(call);
         self.ir.ret(call.try_as_basic_value().basic());
     }
 

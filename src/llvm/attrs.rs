@@ -11,7 +11,6 @@ pub struct Attributes {
     trap: Vec<Attribute>,
     no_merge: Attribute,
     no_inline: Attribute,
-    optnone: Attribute,
 }
 
 impl Attributes {
@@ -46,7 +45,6 @@ impl Attributes {
             trap: vec![flag("cold", 0), flag("noreturn", 0), flag("nounwind", 0)],
             no_merge: flag("nomerge", 0),
             no_inline: flag("noinline", 0),
-            optnone: flag("optnone", 0),
         }
     }
 
@@ -64,22 +62,18 @@ impl Attributes {
         }
     }
 
-    /// Of the declaration of the function that raises a trap.
-    pub fn set_trap(&self, function: FunctionValue<'_>) {
+    /// Of a call of the function that raises a trap. The function itself jumps
+    /// on to the runtime, which LLVM takes for returning.
+    pub fn set_trap_site(&self, call: CallSiteValue<'_>) {
+        self.set_site(call);
         for &attribute in &self.trap {
-            function.add_attribute(AttributeLoc::Function, attribute);
+            call.add_attribute(AttributeLoc::Function, attribute);
         }
     }
 
     /// Of a function whose frame, or whose absence of one, must show.
     pub fn set_no_inline(&self, function: FunctionValue<'_>) {
         function.add_attribute(AttributeLoc::Function, self.no_inline);
-    }
-
-    /// Of a function that is not to be optimised.
-    pub fn set_unoptimised(&self, function: FunctionValue<'_>) {
-        self.set_no_inline(function);
-        function.add_attribute(AttributeLoc::Function, self.optnone);
     }
 
     /// Of every call: two equal calls at different sites stay two.

@@ -23,6 +23,9 @@ const LLVM_OPTIONS: &[&str] = &[
     "-simplifycfg-sink-common=false",
     "-enable-tail-merge=0",
     "-use-unknown-locations=Enable",
+    // gdb believes that an index of names is complete, and finds no address
+    // without one of addresses; without either it makes its own.
+    "-accel-tables=Disable",
 ];
 
 /// Sets LLVM up, once per process.

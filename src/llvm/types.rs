@@ -53,7 +53,9 @@ impl<'ctx> Types<'ctx> {
             f32,
             f64,
             ptr: context.ptr_type(AddressSpace::default()),
-            v128: i64.vec_type(2),
+            // Casts between it and f64x2 would hide patterns of floats from LLVM
+            // if its lanes were as wide.
+            v128: i8.vec_type(16),
             i8x16: i8.vec_type(16),
             i16x8: i16.vec_type(8),
             i32x4: i32.vec_type(4),

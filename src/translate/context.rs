@@ -71,24 +71,18 @@ impl<'ctx, 'a> ShardCx<'ctx, 'a> {
         })
     }
 
-    /// The function that raises a trap: `(vmctx, code, detail)`.
+    /// The function that raises a trap, of the C convention: `(vmctx, code,
+    /// detail)`.
     pub fn trap_function(&self) -> FunctionValue<'ctx> {
         self.llvm.get_function(TRAP_SYMBOL).unwrap_or_else(|| {
-            let function = self.declare_trap();
-            self.attributes.set_trap(function);
+            let types = &self.types;
+            let params = [types.ptr.into(), types.i32.into(), types.i64.into()];
+            let ty = types.context().void_type().fn_type(&params, false);
+            let function = self.llvm.add_function(TRAP_SYMBOL, ty, Some(Linkage::External));
+            self.finish_declaration(function, WASM_CONVENTION);
+            self.attributes.set_no_inline(function);
             function
         })
-    }
-
-    /// [`Self::trap_function`] as its definition needs it:
-    /// without the promise not to return, for it jumps on to the builtin.
-    pub fn declare_trap(&self) -> FunctionValue<'ctx> {
-        let types = &self.types;
-        let params = [types.ptr.into(), types.i32.into(), types.i64.into()];
-        let ty = types.context().void_type().fn_type(&params, false);
-        let function = self.llvm.add_function(TRAP_SYMBOL, ty, Some(Linkage::External));
-        self.finish_declaration(function, WASM_CONVENTION);
-        function
     }
 
     /// Sets what every declaration has.

@@ -55,7 +55,7 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         let detail = detail.unwrap_or_else(|| self.const_i64(0));
         let args = [self.vmctx.into(), code.into(), detail.into()];
         let call = self.ir.call(self.cx.trap_function(), &args);
-        self.cx.attributes.set_site(call);
+        self.cx.attributes.set_trap_site(call);
         self.ir.unreachable();
     }
 }

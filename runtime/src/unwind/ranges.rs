@@ -19,9 +19,9 @@ struct Chunk {
     older: *const Chunk,
 }
 
-/// Unused when `end` is 0. A writer changes `end` last on the way in and first
-/// on the way out.
+/// Unused when empty. The version is odd while a writer changes the rest.
 struct Slot {
+    version: AtomicUsize,
     start: AtomicUsize,
     end: AtomicUsize,
     value: AtomicUsize,
@@ -52,9 +52,7 @@ impl RangeTable {
     pub(crate) fn insert(&'static self, start: usize, end: usize, value: usize) -> RangeHandle {
         debug_assert!(start < end);
         let slot = self.unused_slot();
-        slot.start.store(start, Ordering::Relaxed);
-        slot.value.store(value, Ordering::Relaxed);
-        slot.end.store(end, Ordering::Release);
+        slot.write(start, end, value);
         RangeHandle { slot, table: self }
     }
 
@@ -90,27 +88,35 @@ impl RangeTable {
 
 impl Slot {
     const fn new() -> Self {
-        Slot { start: AtomicUsize::new(0), end: AtomicUsize::new(0), value: AtomicUsize::new(0) }
+        let [version, start, end, value] = [const { AtomicUsize::new(0) }; 4];
+        Slot { version, start, end, value }
+    }
+
+    /// Changes the slot; its only writer is the owner of its handle.
+    fn write(&self, start: usize, end: usize, value: usize) {
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version.wrapping_add(1), Ordering::Relaxed);
+        fence(Ordering::Release);
+        self.start.store(start, Ordering::Relaxed);
+        self.end.store(end, Ordering::Relaxed);
+        self.value.store(value, Ordering::Relaxed);
+        self.version.store(version.wrapping_add(2), Ordering::Release);
     }
 
     fn find(&self, address: usize) -> Option<Found> {
-        let end = self.end.load(Ordering::Acquire);
-        if address >= end {
-            return None;
-        }
+        let version = self.version.load(Ordering::Acquire);
         let start = self.start.load(Ordering::Relaxed);
+        let end = self.end.load(Ordering::Relaxed);
         let value = self.value.load(Ordering::Relaxed);
         fence(Ordering::Acquire);
-        let unchanged = self.end.load(Ordering::Relaxed) == end;
-        (start <= address && unchanged).then_some(Found { start, value })
+        let whole = version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version;
+        (whole && (start..end).contains(&address)).then_some(Found { start, value })
     }
 }
 
 impl Drop for RangeHandle {
     fn drop(&mut self) {
-        self.slot.end.store(0, Ordering::Relaxed);
-        // Whoever sees the slot's next contents also sees that it was unused.
-        fence(Ordering::Release);
+        self.slot.write(0, 0, 0);
         self.table.unused.lock().unwrap_or_else(|e| e.into_inner()).push(self.slot);
     }
 }
@@ -149,12 +155,12 @@ mod tests {
             scope.spawn(|| {
                 for i in 0..200_000 {
                     let start = 1000 * (1 + i % 3);
-                    TABLE.insert(start, start + 500 + i % 2, start);
+                    TABLE.insert(start, 4000, start);
                 }
                 stop.store(true, Ordering::Relaxed);
             });
             while !stop.load(Ordering::Relaxed) {
-                for address in [1000, 2100, 3499] {
+                for address in [1000, 2000, 3000] {
                     if let Some(found) = TABLE.find(address) {
                         assert_eq!(found.start, found.value);
                     }

@@ -83,7 +83,8 @@ unsafe extern "C" fn theirs(context: *mut c_void, frames: *mut c_void) -> c_int 
 #[inline(never)]
 fn both(depth: u32, frames: &mut [Frames; 2]) -> u32 {
     if depth > 0 {
-        return both(depth - 1, frames) + std::hint::black_box(1);
+        let next: fn(u32, &mut [Frames; 2]) -> u32 = both;
+        return std::hint::black_box(next)(depth - 1, frames) + 1;
     }
     with_registers(ours, (&raw mut *frames).cast());
     1
@@ -99,7 +100,7 @@ fn frames_are_those_of_another_unwinder() {
     let [ours, theirs] = frames;
     let start = theirs.iter().position(|frame| frame.0 == ours[0].0).unwrap();
     let theirs = &theirs[start..];
-    assert!(ours.len() > 20, "{} frames", ours.len());
+    assert!(ours.len() > 13, "{} frames", ours.len());
     // libgcc ends with a frame at address 0.
     let theirs: Frames = theirs.iter().copied().filter(|frame| frame.0 != 0).collect();
     assert_eq!(ours, theirs);

@@ -51,6 +51,25 @@ void takeOffAtomic(Instruction &I) {
     Store->setAtomic(AtomicOrdering::NotAtomic);
 }
 
+// Whether a user of `V` takes its lanes apart.
+bool movesLanes(const Value &V) {
+  return any_of(V.users(), [](const User *U) {
+    return isa<ShuffleVectorInst, ExtractElementInst, InsertElementInst>(U) ||
+           (isa<BitCastInst>(U) && movesLanes(*U));
+  });
+}
+
+// Keeps a vector load whole: x86 instruction selection folds even a volatile
+// one into an instruction that widens lanes and then reads only those, so that
+// an access that is partly out of bounds would not trap.
+void keepWhole(Instruction &I) {
+  if (!isa<LoadInst>(I) || !I.getType()->isVectorTy() || !movesLanes(I))
+    return;
+  auto *Whole = new FreezeInst(&I, "", std::next(I.getIterator()));
+  Whole->setDebugLoc(I.getDebugLoc());
+  I.replaceUsesWithIf(Whole, [&](Use &U) { return U.getUser() != Whole; });
+}
+
 // Gives each volatile access a scope of its own and remembers its location.
 ScopeMap markAccesses(Module &M) {
   ScopeMap Scopes;
@@ -63,6 +82,7 @@ ScopeMap markAccesses(Module &M) {
         if (!I.isVolatile())
           continue;
         takeOffAtomic(I);
+        keepWhole(I);
         if (!I.getDebugLoc())
           continue;
         MDNode *Scope = Builder.createAnonymousAliasScope(Domain);
