@@ -161,6 +161,12 @@ fn function_at_address(code: &Code, address: u64) -> Option<(u32, &Function)> {
     Some((function_index(code, place), &functions[place]))
 }
 
+/// Function `index`, if the module defines it.
+pub(crate) fn function(code: &Code, index: u32) -> Option<&Function> {
+    let imported = code.descriptor().counts.imported_functions;
+    functions(code).get(index.checked_sub(imported)? as usize)
+}
+
 fn function_index(code: &Code, place: usize) -> u32 {
     code.descriptor().counts.imported_functions + place as u32
 }

@@ -13,15 +13,21 @@ use inkwell::types::BasicType;
 use inkwell::values::{BasicMetadataValueEnum, FunctionValue, LLVMTailCallKind, PointerValue};
 use std::collections::BTreeSet;
 use std::mem::offset_of;
-use wasm2so_abi::{Builtin, HostBinding, ReturnStyle, Slot, VmCtx};
+use wasm2so_abi::{Builtin, ExternKind, HostBinding, ReturnStyle, Slot, VmCtx};
 
 /// Types, by index, of functions that the host can call.
 pub fn entry_types(module: &WasmModule<'_>) -> BTreeSet<u32> {
     module.referenced.iter().map(|&f| module.functions[f as usize]).collect()
 }
 
-/// Types, by index, of functions that the host can provide.
+/// Types, by index, of functions that the host can provide: by import, and, if
+/// it can reach a table, by element.
 pub fn host_types(module: &WasmModule<'_>) -> BTreeSet<u32> {
+    let shares_table = module.imported_tables > 0
+        || module.exports.iter().any(|export| export.kind == ExternKind::Table);
+    if shares_table {
+        return (0..module.types.len() as u32).collect();
+    }
     let imported = module.imports.iter().filter_map(|import| match import.ty {
         ExternType::Function(ty) => Some(ty),
         _ => None,

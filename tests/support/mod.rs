@@ -1,6 +1,8 @@
 //! What the tests share: compiling in process, finding programs and tools.
 #![allow(dead_code, missing_docs)]
 
+pub mod truth;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use wasm2so::options::{OptLevel, Options};
@@ -45,9 +47,8 @@ pub fn wasmrun() -> Command {
 
 /// A program that a test cannot do without.
 pub fn tool(name: &str) -> Command {
-    let found = std::env::var_os("PATH").is_some_and(|path| {
-        std::env::split_paths(&path).any(|dir| dir.join(name).is_file())
-    });
+    let found = std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|dir| dir.join(name).is_file()));
     assert!(found, "this test needs `{name}`: scripts/setup installs it");
     Command::new(name)
 }

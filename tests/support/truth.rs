@@ -94,9 +94,8 @@ impl Function<'_> {
     /// Offset of the `nth` operator, from 0, that wasmparser calls `mnemonic`.
     pub fn nth(&self, mnemonic: &str, nth: usize) -> u64 {
         let mut found = self.operators.iter().filter(|(_, o)| self::mnemonic(o) == mnemonic);
-        let (offset, _) = found
-            .nth(nth)
-            .unwrap_or_else(|| panic!("{:?} has no {mnemonic} {nth}", self.name));
+        let (offset, _) =
+            found.nth(nth).unwrap_or_else(|| panic!("{:?} has no {mnemonic} {nth}", self.name));
         *offset
     }
 }

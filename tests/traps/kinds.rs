@@ -16,7 +16,7 @@ pub struct Kind {
 }
 
 /// All kinds. The module around them has a memory `$m` of one page, a passive
-/// segment `$d` of 16 bytes, and a table `$t` of 8 elements: a function of type
+/// segment `$d` of 16 bytes, globals `$count` and `$sink` (i32), and a table `$t` of 8 elements: a function of type
 /// `$v`, one of another type, nulls; a passive segment `$e` of one element.
 pub fn all() -> Vec<Kind> {
     let mut kinds = vec![kind(
@@ -39,10 +39,16 @@ fn kind(operator: &'static str, site: &str, good: i32, bad: &[(i32, TrapCode)]) 
 }
 
 /// A kind whose value is used, or not: dropped values must trap, too.
-fn value(operator: &'static str, drop: bool, site: &str, good: i32, bad: &[(i32, TrapCode)]) -> Kind {
+fn value(
+    operator: &'static str,
+    drop: bool,
+    site: &str,
+    good: i32,
+    bad: &[(i32, TrapCode)],
+) -> Kind {
     let site = match drop {
         true => format!("(drop {site})"),
-        false => format!("(call $use {site})"),
+        false => format!("(global.set $sink {site})"),
     };
     kind(operator, &site, good, bad)
 }
@@ -128,8 +134,11 @@ fn loads(kinds: &mut Vec<Kind>) {
     ];
     for (operator, site) in table {
         let site = site.replace('X', "(local.get $x)");
-        let bad = if operator.contains("Load8S") || operator.contains("Load8U") { beyond } else { across };
-        let bad = if operator == "V128Load8Splat" { beyond } else { bad };
+        let bad = if operator.contains("Load8S") || operator.contains("Load8U") {
+            beyond
+        } else {
+            across
+        };
         kinds.push(value(operator, true, &site, 8, &bad));
     }
     // Users that the access is folded into.
@@ -140,7 +149,10 @@ fn loads(kinds: &mut Vec<Kind>) {
         ("I64Load", "(i64.lt_u (i64.load X) (i64.extend_i32_u (global.get $count)))"),
         ("F64Load", "(i32.trunc_sat_f64_s (f64.sqrt (f64.load X)))"),
         ("F32Load", "(f32.lt (f32.load X) (f32.convert_i32_s (global.get $count)))"),
-        ("V128Load", "(i32x4.extract_lane 2 (i32x4.add (v128.load X) (i32x4.splat (local.get $x))))"),
+        (
+            "V128Load",
+            "(i32x4.extract_lane 2 (i32x4.add (v128.load X) (i32x4.splat (local.get $x))))",
+        ),
         ("I32Load", "(i32.load offset=0xffe8 (i32.and (local.get $x) (i32.const 0xff)))"),
     ];
     for (operator, site) in table {
@@ -201,7 +213,7 @@ fn tables(kinds: &mut Vec<Kind>) {
     let segment = [(2, TableOutOfBounds), (-1, TableOutOfBounds)];
     let table = [
         ("TableGet", "(drop (table.get $t X))", 7, bad),
-        ("TableGet", "(call $use (ref.is_null (table.get $t X)))", 7, bad),
+        ("TableGet", "(global.set $sink (ref.is_null (table.get $t X)))", 7, bad),
         ("TableSet", "(table.set $t X (ref.null func))", 7, bad),
         ("TableSet", "(table.set $t X (table.get $t (i32.const 0)))", 7, bad),
         ("TableCopy", "(table.copy $t $t X (i32.const 3) (i32.const 1))", 7, bad),

@@ -66,14 +66,33 @@ impl Trap {
     /// call.
     ///
     /// Of a very deep stack the middle is left out; a frame of kind
-    /// [`Omitted`](crate::FrameKind::Omitted) stands for it.
+    /// [`Omitted`](crate::Frame::Omitted) stands for it.
     pub fn frames(&self) -> &[Frame] {
-        self.0.frames.get_or_init(|| symbolize::frames(&self.0.trace))
+        self.0.frames.get_or_init(|| {
+            let mut frames = symbolize::frames(&self.0.trace);
+            if self.0.code == TrapCode::StackOverflow {
+                place_overflow(&mut frames);
+            }
+            frames
+        })
     }
 
     /// Number of frames that [`Trap::frames`] leaves out.
     pub fn omitted_count(&self) -> u64 {
         self.0.trace.omitted()
+    }
+}
+
+/// A stack overflows where a frame does not fit, at whichever machine instruction
+/// touches it first. Where that belongs to no wasm instruction (a spill), the
+/// overflow is at the start of the function whose frame it is.
+fn place_overflow(frames: &mut [Frame]) {
+    if let Some(Frame::Wasm(frame)) = frames.first_mut()
+        && frame.module_offset.is_none()
+        && let Some(function) = frame.func_index.and_then(|i| symbolize::function(&frame.module, i))
+    {
+        frame.module_offset = Some(function.body_start);
+        frame.func_offset = Some(0);
     }
 }
 

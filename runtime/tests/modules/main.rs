@@ -7,7 +7,7 @@ mod host;
 mod linking;
 mod state;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use wasmrun::{CallError, Config, Imports, Instance, Module, Store, TrapCode, Value};
@@ -16,7 +16,7 @@ use wasmrun::{CallError, Config, Imports, Instance, Module, Store, TrapCode, Val
 fn module(text: &str) -> Module {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let name = format!("wasmrun-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let directory = std::env::temp_dir().join(name);
+    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     std::fs::create_dir(&directory).unwrap();
     let (wat, so) = (directory.join("module.wat"), directory.join("module.so"));
     std::fs::write(&wat, text).unwrap();

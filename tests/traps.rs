@@ -1,0 +1,55 @@
+//! Every kind of trap in every situation, at every level: the kind, the depth,
+//! and of each frame the function and the offset, which are looked up in the
+//! wasm itself; and what the host sees of the instance afterwards.
+
+#[path = "traps/check.rs"]
+mod check;
+#[path = "traps/kinds.rs"]
+mod kinds;
+#[path = "traps/situations.rs"]
+mod situations;
+mod support;
+
+use check::Report;
+use wasm2so::options::OptLevel;
+
+/// Every kind in every situation.
+fn exact_at(level: OptLevel) {
+    let _ = tracing_subscriber::fmt().try_init();
+    let kinds = kinds::all();
+    let mut report = Report::default();
+    for kind in &kinds {
+        for tail_calls in [false, true] {
+            check::check(kind, level, tail_calls, &mut report);
+        }
+    }
+    let Report { modules, traps, frames, failures } = report;
+    println!("{level:?}: {} kinds, {modules} modules, {traps} traps, {frames} frames", kinds.len());
+    let shown = failures.len().min(20);
+    assert!(
+        failures.is_empty(),
+        "{} failures, of which {shown}:\n\n{}",
+        failures.len(),
+        failures[..shown].join("\n\n")
+    );
+}
+
+#[test]
+fn every_trap_is_exact_at_o0() {
+    exact_at(OptLevel::O0);
+}
+
+#[test]
+fn every_trap_is_exact_at_o1() {
+    exact_at(OptLevel::O1);
+}
+
+#[test]
+fn every_trap_is_exact_at_o2() {
+    exact_at(OptLevel::O2);
+}
+
+#[test]
+fn every_trap_is_exact_at_o3() {
+    exact_at(OptLevel::O3);
+}
