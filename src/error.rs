@@ -23,7 +23,7 @@ pub enum Error {
         what: String,
     },
     /// Text format that does not parse.
-    #[error("{0}")]
+    #[error("not valid WebAssembly text: {0}")]
     Text(String),
     /// A component instead of a module.
     #[error(
@@ -32,7 +32,7 @@ pub enum Error {
     Component,
     /// `--cpu` cannot be honoured.
     #[error(
-        "cannot compile for processor `{name}`: {problem}; try `native`, `x86-64-v2` or `x86-64-v3`"
+        "no code can be made for processor `{name}`: {problem}; try `native`, `x86-64-v2` or `x86-64-v3`"
     )]
     Cpu {
         /// As given.
@@ -49,7 +49,7 @@ pub enum Error {
     )]
     Llvm(String),
     /// Reading or writing a file failed.
-    #[error("cannot {action} {path}: {source}", path = path.display())]
+    #[error("cannot {action} {path}", path = path.display())]
     Io {
         /// `read` or `write`.
         action: &'static str,

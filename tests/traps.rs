@@ -6,16 +6,23 @@
 mod check;
 #[path = "traps/kinds.rs"]
 mod kinds;
+#[path = "traps/overflow.rs"]
+mod overflow;
 #[path = "traps/situations.rs"]
 mod situations;
+#[path = "traps/special.rs"]
+mod special;
 mod support;
+#[path = "traps/transcript.rs"]
+mod transcript;
 
 use check::Report;
 use wasm2so::options::OptLevel;
 
+const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O1, OptLevel::O2, OptLevel::O3];
+
 /// Every kind in every situation.
 fn exact_at(level: OptLevel) {
-    let _ = tracing_subscriber::fmt().try_init();
     let kinds = kinds::all();
     let mut report = Report::default();
     for kind in &kinds {

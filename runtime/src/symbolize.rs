@@ -152,12 +152,11 @@ fn function_starting_at<'a>(
     })
 }
 
-/// The function with an entry point at `address`, and its index.
+/// The function whose own code starts at `address`, and its index.
 fn function_at_address(code: &Code, address: u64) -> Option<(u32, &Function)> {
     let functions = functions(code);
-    let place = functions
-        .iter()
-        .position(|f| [f.code, f.tail_code].iter().any(|entry| *entry as u64 == address))?;
+    let own = |f: &Function| if f.tail_code.is_null() { f.code } else { f.tail_code };
+    let place = functions.iter().position(|f| own(f) as u64 == address)?;
     Some((function_index(code, place), &functions[place]))
 }
 
@@ -189,8 +188,10 @@ fn function_name(code: &Code, index: u32) -> Option<&str> {
 fn is_thunk(code: &Code, start: u64) -> bool {
     // SAFETY: `code` keeps the checked descriptor mapped.
     let types = unsafe { code.descriptor().types.as_slice() };
-    types.iter().any(|ty| {
-        ty.host_thunk as u64 == start
-            || ty.entry.is_some_and(|entry| entry as usize as u64 == start)
-    })
+    let mut wrapped = functions(code).iter().filter(|f| !f.tail_code.is_null());
+    wrapped.any(|f| f.code as u64 == start)
+        || types.iter().any(|ty| {
+            ty.host_thunk as u64 == start
+                || ty.entry.is_some_and(|entry| entry as usize as u64 == start)
+        })
 }

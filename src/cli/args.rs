@@ -1,5 +1,6 @@
 //! What can be said on the command line.
 
+use super::output::STANDARD;
 use anyhow::{Result, bail};
 use clap::{Parser, ValueEnum, ValueHint};
 use std::path::PathBuf;
@@ -10,14 +11,19 @@ use wasm2so::options::{DebugLevel, Emit, OptLevel, Options};
 /// Run the result with `wasmrun`, or debug it with gdb: `break
 /// 'input.wasm':OFFSET` stops at the instruction with that byte offset.
 #[derive(Parser, Debug)]
-#[command(version, max_term_width = 80, arg_required_else_help = true)]
+#[command(
+    version,
+    override_usage = "wasm2so [OPTIONS] <INPUT>",
+    max_term_width = 80,
+    arg_required_else_help = true
+)]
 pub struct Args {
     /// WebAssembly module, binary or text; `-` reads standard input.
     #[arg(value_hint = ValueHint::FilePath, required_unless_present_any = ["completions", "man"])]
     pub input: Option<PathBuf>,
 
-    /// Output file [default: the input's name with the output's extension, in
-    /// the current directory].
+    /// Output file, `-` for standard output [default: the input's name with the
+    /// output's extension, in the current directory].
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
 
@@ -32,16 +38,24 @@ pub struct Args {
     cpu: String,
 
     /// What to write.
-    #[arg(long, value_enum, default_value_t = Kind::So)]
+    #[arg(long, value_name = "KIND", value_enum, default_value_t = Kind::So)]
     emit: Kind,
 
     /// Threads [default: one per processor]. The output is the same with any
     /// number.
-    #[arg(short, long, value_name = "N", default_value_t = 0, hide_default_value = true)]
+    #[arg(
+        short,
+        long,
+        value_name = "N",
+        value_parser = count,
+        allow_negative_numbers = true,
+        default_value = "0",
+        hide_default_value = true
+    )]
     jobs: usize,
 
     /// Debug information. It changes neither the code nor its speed.
-    #[arg(long, value_enum, default_value_t = Debug::Full)]
+    #[arg(long, value_name = "AMOUNT", value_enum, default_value_t = Debug::Full)]
     debug: Debug,
 
     /// Put a symbol at each machine instruction that touches memory.
@@ -137,14 +151,22 @@ impl Args {
             return Ok(output.clone());
         }
         let extension = match options.emit {
-            Emit::SharedObject => "so",
-            Emit::Object => "o",
-            Emit::Assembly => "s",
-            Emit::LlvmIr => "ll",
+            Emit::SharedObject => ".so",
+            Emit::Object => ".o",
+            Emit::Assembly => ".s",
+            Emit::LlvmIr => ".ll",
         };
         match self.input.as_ref().and_then(|i| i.file_stem()) {
-            Some(stem) if stem != "-" => Ok(PathBuf::from(stem).with_extension(extension)),
+            Some(stem) if stem != STANDARD => {
+                let mut name = stem.to_owned();
+                name.push(extension);
+                Ok(name.into())
+            }
             _ => bail!("reading standard input needs -o FILE"),
         }
     }
+}
+
+fn count(text: &str) -> Result<usize, &'static str> {
+    text.parse().map_err(|_| "not a number of threads")
 }

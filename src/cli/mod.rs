@@ -2,18 +2,20 @@
 //! output in place whole or not at all.
 
 mod args;
+mod input;
 mod output;
 mod progress;
 
-use anstream::{eprintln, println};
+use anstream::eprintln;
 use anyhow::{Context, Result, bail};
 use args::Args;
 use clap::{CommandFactory, Parser};
-use std::io::{Read, Write};
+use input::Source;
+use output::Output;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
-use wasm2so::error::Error;
+use wasm2so::Summary;
 use wasm2so::options::Options;
 
 /// Runs the program.
@@ -25,7 +27,7 @@ pub fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let style = anstyle_error();
-            eprintln!("{style}error{style:#}: {error:#}");
+            eprintln!("{style}error:{style:#} {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -47,7 +49,7 @@ fn init_log(verbose: u8) {
             tracing_subscriber::EnvFilter::try_from_env("WASM2SO_LOG")
                 .unwrap_or_else(|_| level.into()),
         )
-        .with_writer(std::io::stderr)
+        .with_writer(anstream::stderr)
         .without_time()
         .with_target(false)
         .init();
@@ -55,29 +57,28 @@ fn init_log(verbose: u8) {
 
 fn run(args: &Args) -> Result<()> {
     if let Some(shell) = args.completions {
-        clap_complete::generate(shell, &mut Args::command(), "wasm2so", &mut std::io::stdout());
-        return Ok(());
+        let mut script = Vec::new();
+        clap_complete::generate(shell, &mut Args::command(), "wasm2so", &mut script);
+        return output::print(&script);
     }
     if args.man {
         let mut page = Vec::new();
         clap_mangen::Man::new(Args::command()).render(&mut page)?;
-        std::io::stdout().write_all(&page)?;
-        return Ok(());
+        return output::print(&page);
     }
     let started = Instant::now();
     let input = args.input.as_deref().context("no input file")?;
     let options = args.options();
-    let (bytes, file_name) = read(input)?;
-    let wasm = wat::Parser::new()
-        .parse_bytes(Some(Path::new(&file_name)), &bytes)
-        .map_err(|e| Error::Text(e.to_string()))
-        .with_context(|| format!("cannot compile {}", input.display()))?;
     let target = args.output_path(&options)?;
-    let summary = compile(&wasm, &file_name, &target, &options)
+    let source = Source::read(input)?;
+    if input.canonicalize().is_ok_and(|input| target.canonicalize().is_ok_and(|t| t == input)) {
+        bail!("{} would be overwritten; give another file with -o", input.display());
+    }
+    let summary = compile(&source, &target, &options)
         .with_context(|| format!("cannot compile {}", input.display()))?;
     if args.verbose > 0 {
-        println!(
-            "{}: {} functions in {} shards, {} memory accesses ({} stamped), {} calls, {:.2} s",
+        eprintln!(
+            "{}: functions {}, shards {}, memory accesses {} (stamped {}), calls {}, {:.2} s",
             target.display(),
             summary.functions,
             summary.shards,
@@ -97,28 +98,12 @@ fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn compile(
-    wasm: &[u8],
-    file_name: &str,
-    target: &Path,
-    options: &Options,
-) -> Result<wasm2so::Summary> {
-    let output = output::Output::create(target)?;
+fn compile(source: &Source, target: &Path, options: &Options) -> Result<Summary> {
+    let wasm = source.to_wasm()?;
+    let output = Output::create(target)?;
     let progress = progress::Bar::new(wasm.len());
-    let summary = wasm2so::compile(wasm, file_name, output.path(), options, &progress)?;
+    let summary = wasm2so::compile(&wasm, &source.name, output.path(), options, &progress)?;
     progress.finish();
     output.keep()?;
     Ok(summary)
-}
-
-/// Reads the input and names it as debuggers will.
-fn read(input: &Path) -> Result<(Vec<u8>, String)> {
-    if input == Path::new("-") {
-        let mut bytes = Vec::new();
-        std::io::stdin().read_to_end(&mut bytes).context("cannot read standard input")?;
-        return Ok((bytes, "stdin.wasm".to_owned()));
-    }
-    let bytes = std::fs::read(input).with_context(|| format!("cannot read {}", input.display()))?;
-    let name = input.file_name().unwrap_or(input.as_os_str()).to_string_lossy().into_owned();
-    Ok((bytes, name))
 }

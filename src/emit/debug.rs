@@ -45,7 +45,9 @@ impl<'ctx> DebugInfo<'ctx> {
             FlagBehavior::Warning,
             number(version.into()),
         );
-        module.add_basic_value_flag("Dwarf Version", FlagBehavior::Warning, number(5));
+        // GNU addr2line, objdump and perf lose inlined functions to version 5 as LLVM
+        // writes it: they cannot read ranges whose addresses are in a table.
+        module.add_basic_value_flag("Dwarf Version", FlagBehavior::Warning, number(4));
         let optimised = options.opt_level > crate::options::OptLevel::O0;
         let (builder, unit) = module.create_debug_info_builder(
             true,

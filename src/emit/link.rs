@@ -4,6 +4,7 @@ use crate::error::Error;
 use crate::llvm::sys;
 use crate::options::Options;
 use rustix::fs::{MemfdFlags, memfd_create};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
 use std::os::fd::AsRawFd;
@@ -39,19 +40,12 @@ pub fn link(
     // LLD takes paths; these lead into memory.
     let files = objects.iter().map(|bytes| memory_file(bytes)).collect::<Result<Vec<_>, _>>()?;
     let own = std::process::id();
-    let output = output
-        .to_str()
-        .ok_or_else(|| Error::Link(format!("the output path {} is not UTF-8", output.display())))?;
-    let mut args: Vec<String> = vec!["-o".to_owned(), output.to_owned()];
-    if shared {
-        args.extend(SHARED.iter().map(|&a| a.to_owned()));
-    } else {
-        args.push("-r".to_owned());
-    }
-    args.extend(files.iter().map(|f| format!("/proc/{own}/fd/{}", f.as_raw_fd())));
+    let mut args: Vec<OsString> = vec!["-o".into(), output.into()];
+    args.extend(if shared { SHARED } else { &["-r"] }.iter().map(Into::into));
+    args.extend(files.iter().map(|f| format!("/proc/{own}/fd/{}", f.as_raw_fd()).into()));
     match &options.linker {
         None => sys::lld(&args).map_err(Error::Link),
-        Some(linker) => external(linker, &args),
+        Some(linker) => external(linker, &args, output),
     }
 }
 
@@ -67,13 +61,18 @@ fn memory_file(bytes: &[u8]) -> Result<File, Error> {
     Ok(file)
 }
 
-fn external(linker: &Path, args: &[String]) -> Result<(), Error> {
+fn external(linker: &Path, args: &[OsString], target: &Path) -> Result<(), Error> {
+    let name = linker.display();
     let result = Command::new(linker).args(args).output();
-    let output = result
-        .map_err(|e| Error::Link(format!("cannot run the linker {}: {e}", linker.display())))?;
-    if output.status.success() {
+    let output = result.map_err(|e| Error::Link(format!("cannot run {name}: {e}")))?;
+    let wrote = std::fs::metadata(target).is_ok_and(|file| file.len() > 0);
+    if output.status.success() && wrote {
         return Ok(());
     }
+    if output.status.success() {
+        return Err(Error::Link(format!("{name} wrote nothing")));
+    }
     let text = String::from_utf8_lossy(&output.stderr).trim().to_owned();
-    Err(Error::Link(format!("{} ended with {}: {text}", linker.display(), output.status)))
+    let separator = if text.is_empty() { "" } else { ": " };
+    Err(Error::Link(format!("{name} ended with {}{separator}{text}", output.status)))
 }

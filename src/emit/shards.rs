@@ -20,7 +20,7 @@ use wasmparser::Operator;
 
 /// Wasm code per shard, in bytes: enough to inline across, small enough to
 /// keep several processors busy on an ordinary module.
-const SHARD_BYTES: u64 = 256 << 10;
+const SHARD_BYTES: u64 = 128 << 10;
 
 /// A piece of work for one thread.
 #[derive(Clone, Debug, PartialEq, Eq)]

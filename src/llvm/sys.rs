@@ -12,8 +12,9 @@ use inkwell::llvm_sys::target_machine::LLVMTargetMachineRef;
 use inkwell::llvm_sys::{LLVMDiagnosticInfo, LLVMDiagnosticSeverity};
 use inkwell::module::Module;
 use inkwell::targets::{InitializationConfig, Target, TargetMachine};
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::sync::{Mutex, Once};
+use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int, c_void};
+use std::os::unix::ffi::OsStrExt;
+use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard};
 
 /// Options of LLVM's that exactness rests on and that only its command line
 /// reaches. Each is a row of the table in `emit/mod.rs`.
@@ -28,24 +29,40 @@ const LLVM_OPTIONS: &[&str] = &[
     "-accel-tables=Disable",
 ];
 
+/// Held for reading while LLVM works with [`LLVM_OPTIONS`], for writing while
+/// LLD does, which resets all of LLVM's options.
+static OPTIONS_IN_FORCE: RwLock<()> = RwLock::new(());
+
 /// Sets LLVM up, once per process.
 pub fn initialize() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         Target::initialize_x86(&InitializationConfig::default());
-        let options: Vec<CString> =
-            LLVM_OPTIONS.iter().map(|o| CString::new(*o).expect("no NUL")).collect();
-        let pointers: Vec<*const c_char> = options.iter().map(|o| o.as_ptr()).collect();
-        // SAFETY: an array of C strings that outlives the call; nothing else
-        // uses LLVM yet.
-        unsafe {
-            inkwell::llvm_sys::support::LLVMParseCommandLineOptions(
-                pointers.len() as c_int,
-                pointers.as_ptr(),
-                std::ptr::null(),
-            );
-        }
+        let _guard = OPTIONS_IN_FORCE.write().unwrap_or_else(PoisonError::into_inner);
+        set_options();
     });
+}
+
+/// To be held while LLVM optimises or generates code, so that nobody links
+/// meanwhile.
+pub fn options_in_force() -> RwLockReadGuard<'static, ()> {
+    OPTIONS_IN_FORCE.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// [`LLVM_OPTIONS`] must not be in force, and the lock be held for writing.
+fn set_options() {
+    let options: Vec<CString> =
+        LLVM_OPTIONS.iter().map(|o| CString::new(*o).expect("no NUL")).collect();
+    let pointers: Vec<*const c_char> = options.iter().map(|o| o.as_ptr()).collect();
+    // SAFETY: an array of C strings that outlives the call; nobody else reads
+    // the options now.
+    unsafe {
+        inkwell::llvm_sys::support::LLVMParseCommandLineOptions(
+            pointers.len() as c_int,
+            pointers.as_ptr(),
+            std::ptr::null(),
+        );
+    }
 }
 
 /// Prepares a context: no value names, and diagnostics go to the log instead
@@ -158,6 +175,7 @@ pub fn emit(
     file_type: FileType,
     label: bool,
 ) -> (Vec<u8>, StampReport, String) {
+    let _options = options_in_force();
     let mut report = StampReport::default();
     let mut output = std::ptr::null_mut();
     let mut complaints = std::ptr::null_mut();
@@ -199,22 +217,24 @@ pub fn cpu_features(triple: &str, cpu: &str, features: &str) -> Option<Vec<Strin
 ///
 /// # Errors
 /// What LLD printed.
-pub fn lld(args: &[String]) -> Result<(), String> {
-    // LLD keeps global state.
-    static LOCK: Mutex<()> = Mutex::new(());
-    let _guard = LOCK.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-    let args: Vec<CString> = std::iter::once("ld.lld")
-        .chain(args.iter().map(String::as_str))
-        .map(|a| CString::new(a).map_err(|_| format!("NUL in linker argument {a:?}")))
+pub fn lld(args: &[OsString]) -> Result<(), String> {
+    initialize();
+    let args: Vec<CString> = std::iter::once(OsStr::new("ld.lld"))
+        .chain(args.iter().map(OsString::as_os_str))
+        .map(|a| CString::new(a.as_bytes()).map_err(|_| format!("NUL in linker argument {a:?}")))
         .collect::<Result<_, _>>()?;
     let pointers: Vec<*const c_char> = args.iter().map(|a| a.as_ptr()).collect();
     let mut diagnostics = std::ptr::null_mut();
+    // Also because LLD keeps global state of its own.
+    let guard = OPTIONS_IN_FORCE.write().unwrap_or_else(PoisonError::into_inner);
     // SAFETY: an array of C strings that outlives the call; calls are
     // serialised by the lock.
     let (code, text) = unsafe {
         let code = wasm2so_lld(pointers.as_ptr(), pointers.len(), &mut diagnostics);
         (code, take_buffer(diagnostics))
     };
+    set_options();
+    drop(guard);
     let text = String::from_utf8_lossy(&text).trim().to_owned();
     if code == 0 {
         if !text.is_empty() {

@@ -129,11 +129,13 @@ pub fn optimise(
         OptLevel::O3 => "default<O3>",
     };
     let options = PassBuilderOptions::create();
-    options.set_loop_vectorization(level >= OptLevel::O2);
-    options.set_loop_slp_vectorization(level >= OptLevel::O2);
-    options.set_loop_interleaving(level >= OptLevel::O2);
+    // Accesses are volatile, so vectorisers find nothing to work on.
+    options.set_loop_vectorization(false);
+    options.set_loop_slp_vectorization(false);
+    options.set_loop_interleaving(false);
     options.set_loop_unrolling(level >= OptLevel::O2);
     // Two functions that share code would share a name in every trace.
     options.set_merge_functions(false);
+    let _options = sys::options_in_force();
     module.run_passes(pipeline, machine, options).map_err(|e| Error::Llvm(e.to_string()))
 }

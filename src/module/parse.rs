@@ -38,13 +38,14 @@ fn validate(bytes: &[u8]) -> Result<(), Error> {
     let Err(error) = Validator::new_with_features(FEATURES).validate_all(bytes) else {
         return Ok(());
     };
-    if Validator::new_with_features(WasmFeatures::all()).validate_all(bytes).is_ok() {
-        return Err(Error::Unsupported {
-            offset: error.offset(),
-            what: error.message().to_owned(),
-        });
-    }
-    Err(error.into())
+    // With every proposal, what is still wrong is wrong whatever is supported.
+    Validator::new_with_features(WasmFeatures::all()).validate_all(bytes)?;
+    let proposal = error.missing_wasm_feature().and_then(|f| f.iter_names().next());
+    let what = match proposal {
+        Some((name, _)) => format!("the proposal `{}`", name.to_lowercase().replace('_', "-")),
+        None => error.message().to_owned(),
+    };
+    Err(Error::Unsupported { offset: error.offset(), what })
 }
 
 fn section<'a>(module: &mut WasmModule<'a>, payload: Payload<'a>) -> Result<(), Error> {
