@@ -20,7 +20,7 @@ pub mod options;
 pub mod translate;
 
 use emit::shards::{self, Input, Plan, ShardOutput};
-use emit::{descriptor, link};
+use emit::{descriptor, kept, link};
 use error::Error;
 use llvm::sys::StampReport;
 use llvm::target::Cpu;
@@ -89,7 +89,8 @@ pub fn compile(
             })?;
         }
         Emit::Object | Emit::SharedObject => {
-            objects.push(descriptor::write(&module, file_name, &cpu, &plan));
+            let kept = kept::sections(&module, wasm, options);
+            objects.push(descriptor::write(&module, file_name, &cpu, &plan, &kept));
             link::link(&objects, output, options.emit == Emit::SharedObject, options)?;
         }
     }

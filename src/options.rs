@@ -48,6 +48,8 @@ pub struct Options {
     pub debug: DebugLevel,
     /// What to write.
     pub emit: Emit,
+    /// Keep the wasm's own debug information, for source positions in traces.
+    pub keep_dwarf: bool,
     /// Threads; 0 means one per processor. The output does not depend on it.
     pub jobs: usize,
     /// For audits: a symbol at each machine instruction that touches memory,
@@ -65,6 +67,7 @@ impl Default for Options {
             cpu: "native".to_owned(),
             debug: DebugLevel::default(),
             emit: Emit::default(),
+            keep_dwarf: false,
             jobs: 0,
             audit_labels: false,
             linker: None,

@@ -2,19 +2,20 @@
 //! says of itself. Knows nothing of stores and instances.
 
 mod cpu;
+mod elf;
 mod read;
 
 use crate::error::LoadError;
 use crate::imports::ExternType;
 use crate::signature::{FuncType, TypeId};
+use crate::symbolize::{self, DebugFileError, SourceFrame, Sources, WasmFrame};
 use crate::unwind::code::{CodeHandle, register_module};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use read::Contents;
 pub(crate) use read::{Elements, SegmentMode};
 use std::collections::HashMap;
 use std::ffi::c_void;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
@@ -68,12 +69,8 @@ impl Module {
         // A bare file name would be looked up in the library path.
         let path = path
             .canonicalize()
-            .and_then(|full| is_wasm(&full).map(|wasm| (full, wasm)))
-            .map_err(|source| LoadError::Read { path: path.to_owned(), source });
-        let path = match path? {
-            (path, true) => return Err(LoadError::NotCompiled { path }),
-            (path, false) => path,
-        };
+            .map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+        elf::check(&path)?;
         // SAFETY: the documented duty of the caller: the file is trusted.
         let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_LOCAL) };
         let library = library.map_err(|source| LoadError::Open { path: path.clone(), source })?;
@@ -177,6 +174,36 @@ impl Module {
         self.contents().descriptor.code_section_start
     }
 
+    /// The wasm functions at an address in the `.so` file, the innermost inlined
+    /// one first: what `addr2line` finds, and more. Empty where there is no code
+    /// of a wasm function.
+    pub fn frames_at(&self, native_offset: u64) -> Vec<WasmFrame> {
+        symbolize::functions_at_address(self.0.registration.code().code(), native_offset)
+    }
+
+    /// The positions in the sources of the instruction at an offset in the wasm
+    /// file; see [`WasmFrame::source`].
+    pub fn source_at(&self, offset: u64) -> Arc<[SourceFrame]> {
+        symbolize::sources_at(self.0.registration.code().code(), offset)
+    }
+
+    /// Name of the wasm file that it was compiled from.
+    pub fn wasm_file_name(&self) -> &str {
+        self.0.registration.code().code().wasm_file_name()
+    }
+
+    /// Takes source positions in traces from this file: the unstripped wasm, one
+    /// with its DWARF split off, or a source map.
+    ///
+    /// # Errors
+    /// The file is of another module, or has nothing that can be used.
+    pub fn use_debug_file(&self, path: impl AsRef<Path>) -> Result<(), DebugFileError> {
+        let code = self.0.registration.code().code();
+        let sources = Sources::read(code, path.as_ref())?;
+        *code.sources.lock().unwrap_or_else(PoisonError::into_inner) = Some(sources);
+        Ok(())
+    }
+
     pub(crate) fn contents(&self) -> &Contents {
         &self.0.contents
     }
@@ -241,13 +268,6 @@ impl std::fmt::Debug for Module {
     }
 }
 
-/// Whether the file is WebAssembly, binary or text.
-fn is_wasm(path: &Path) -> io::Result<bool> {
-    let mut start = Vec::new();
-    File::open(path)?.take(4).read_to_end(&mut start)?;
-    Ok(start == *b"\0asm" || path.extension().is_some_and(|extension| extension == "wat"))
-}
-
 /// A share in a library's place in the code registry.
 ///
 /// The dynamic loader maps a file once, however often it is opened, so the
@@ -296,6 +316,7 @@ impl Drop for Registration {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::Malformed;
 
     #[test]
     fn modules_are_shared_between_threads() {
@@ -307,12 +328,19 @@ mod tests {
     fn files_that_are_no_modules_are_refused() {
         let error = |path| Module::load(path).unwrap_err();
         assert!(matches!(error("/nonexistent.so"), LoadError::Read { .. }));
-        assert!(matches!(error("/proc/self/cmdline"), LoadError::Open { .. }));
+        assert!(matches!(error("/proc/self/cmdline"), LoadError::Read { .. }));
+        assert!(matches!(error("/proc/self/exe"), LoadError::NotAModule { .. }));
         let directory = std::env::temp_dir().join(format!("wasmrun-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
-        let wasm = directory.join("m.so");
-        std::fs::write(&wasm, b"\0asm\x01\0\0\0").unwrap();
-        assert!(matches!(Module::load(&wasm), Err(LoadError::NotCompiled { .. })));
+        let file = directory.join("m.so");
+        let error = |contents: &[u8]| {
+            std::fs::write(&file, contents).unwrap();
+            Module::load(&file).unwrap_err()
+        };
+        assert!(matches!(error(b""), LoadError::NotAModule { .. }));
+        assert!(matches!(error(b"\0asm\x01\0\0\0"), LoadError::NotCompiled { .. }));
+        let truncated = error(b"\x7fELF\x02\x01\x01");
+        assert!(matches!(truncated, LoadError::Malformed { what: Malformed::Truncated, .. }));
         std::fs::remove_dir_all(&directory).unwrap();
     }
 }

@@ -83,6 +83,9 @@ pub enum LoadError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Malformed {
+    /// The file was cut off.
+    #[error("it ends too early")]
+    Truncated,
     /// A number stands for nothing.
     #[error("{what} {code} does not exist")]
     Code {
@@ -151,7 +154,7 @@ pub struct LinkError {
 
 impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "cannot link `{}`", self.module)?;
+        write!(f, "cannot link `{}`", self.module.escape_debug())?;
         match self.problems.as_slice() {
             [problem] => write!(f, ": {problem}"),
             problems => {
@@ -167,7 +170,7 @@ impl fmt::Display for LinkError {
 #[non_exhaustive]
 pub enum ImportProblem {
     /// Nothing has this name.
-    #[error("unknown import: `{module}` `{name}`: define a {expected}")]
+    #[error("unknown import: `{}` `{}`: define a {expected}", module.escape_debug(), name.escape_debug())]
     Unknown {
         /// First name of the import.
         module: String,
@@ -177,7 +180,7 @@ pub enum ImportProblem {
         expected: ExternType,
     },
     /// What has this name is of the wrong type.
-    #[error("incompatible import type: `{module}` `{name}` must be a {expected}, but is a {found}")]
+    #[error("incompatible import type: `{}` `{}` must be a {expected}, but is a {found}", module.escape_debug(), name.escape_debug())]
     Incompatible {
         /// First name of the import.
         module: String,
@@ -189,7 +192,7 @@ pub enum ImportProblem {
         found: ExternType,
     },
     /// What has this name belongs to another store.
-    #[error("`{module}` `{name}` belongs to another store: define a {expected} of this one")]
+    #[error("`{}` `{}` belongs to another store: define a {expected} of this one", module.escape_debug(), name.escape_debug())]
     OtherStore {
         /// First name of the import.
         module: String,

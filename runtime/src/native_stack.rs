@@ -1,4 +1,4 @@
-//! How much of the native stack is left.
+//! Where the native stack is, and how much of it is left.
 //!
 //! Wasm overflows its own stack into a guard. But wasm and the host may call
 //! each other without end, and the host's frames are on the native stack, whose
@@ -28,7 +28,7 @@ pub(crate) fn is_low() -> bool {
 }
 
 /// Addresses of this thread's native stack; empty if unknown.
-fn bounds() -> Range<usize> {
+pub(crate) fn bounds() -> Range<usize> {
     let mut attributes = MaybeUninit::uninit();
     let mut start = std::ptr::null_mut();
     let mut len = 0;

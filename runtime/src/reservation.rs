@@ -4,7 +4,7 @@
 //! nothing of WebAssembly.
 
 use crate::error::ResourceError;
-use rustix::mm::{MapFlags, MprotectFlags, ProtFlags};
+use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
 use std::io;
 use std::ptr::NonNull;
 
@@ -32,7 +32,9 @@ impl Reservation {
         };
         let base = base.map_err(|errno| os_error("reserve address space", what, errno))?;
         let base = NonNull::new(base.cast()).expect("mmap returns no null");
-        Ok(Reservation { base, len, committed: 0 })
+        let this = Reservation { base, len, committed: 0 };
+        this.advise(0, len, Advice::LinuxDontDump);
+        Ok(this)
     }
 
     /// Makes the first `len` bytes accessible; new ones are zero.
@@ -53,8 +55,19 @@ impl Reservation {
             )
         };
         done.map_err(|errno| os_error("get memory", what, errno))?;
+        self.advise(self.committed, len, Advice::LinuxDoDump);
         self.committed = len;
         Ok(())
+    }
+
+    /// Says what belongs into a core dump: gigabytes out of reach do not. Larger
+    /// dumps are all that can go wrong.
+    fn advise(&self, start: usize, end: usize, advice: Advice) {
+        // SAFETY: the range lies in our own mapping, and the advice changes
+        // nothing in it.
+        let _ = unsafe {
+            rustix::mm::madvise(self.base.as_ptr().add(start).cast(), end - start, advice)
+        };
     }
 
     pub(crate) fn base(&self) -> *mut u8 {

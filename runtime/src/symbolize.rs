@@ -1,17 +1,22 @@
 //! Names for recorded frames: the function, the wasm byte offset and what was
 //! inlined, from the `.so`'s own debug information, where the line number is the
-//! offset. Used outside of signal handlers only.
+//! offset; from there to the sources, by the wasm's. Used outside of signal
+//! handlers only.
 
+mod dwarf;
+mod source;
 mod symbols;
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use wasm2so_abi::Function;
 
 use crate::activation::Activation;
 pub use crate::unwind::code::Code;
-use crate::unwind::record::{RawFrame, Recorder, Trace};
+use crate::unwind::record::{Recorder, Trace};
+pub(crate) use source::Sources;
+pub use source::{DebugFileError, SourceFrame};
 use symbols::Location;
 pub(crate) use symbols::Symbols;
 
@@ -50,6 +55,21 @@ pub struct WasmFrame {
     pub native_offset: u64,
 }
 
+impl WasmFrame {
+    /// Where the instruction is in what the wasm was compiled from, then where
+    /// that was inlined by the source's compiler, innermost first. Empty when it
+    /// is not known.
+    ///
+    /// The wasm's debug information is read at the first call: from the `.so`
+    /// if it was kept there, else from the wasm file beside it if that has not
+    /// changed since; see also [`Module::use_debug_file`].
+    ///
+    /// [`Module::use_debug_file`]: crate::Module::use_debug_file
+    pub fn source(&self) -> Arc<[SourceFrame]> {
+        self.module_offset.map_or_else(Arc::default, |offset| sources_at(&self.module, offset))
+    }
+}
+
 impl PartialEq for WasmFrame {
     fn eq(&self, other: &Self) -> bool {
         let key = |frame: &Self| (Arc::as_ptr(&frame.module), frame.pc, frame.func_index);
@@ -68,10 +88,17 @@ pub fn current_stack() -> Vec<Frame> {
     frames(&unsafe { recorder.to_trace() })
 }
 
+/// The positions in the sources of the instruction at an offset in the wasm
+/// file.
+pub(crate) fn sources_at(code: &Code, offset: u64) -> Arc<[SourceFrame]> {
+    let mut sources = code.sources.lock().unwrap_or_else(PoisonError::into_inner);
+    sources.get_or_insert_with(|| Sources::find(code)).at(code, offset)
+}
+
 /// Names the frames of `trace`.
 pub(crate) fn frames(trace: &Trace) -> Vec<Frame> {
     // Recursion repeats few program counters often.
-    let mut known: HashMap<(u64, bool), Vec<Frame>> = HashMap::new();
+    let mut known: HashMap<(u64, bool), Vec<WasmFrame>> = HashMap::new();
     let mut frames = Vec::new();
     for (place, (raw, module)) in trace.frames().enumerate() {
         if place == trace.gap() && trace.omitted() > 0 {
@@ -82,15 +109,22 @@ pub(crate) fn frames(trace: &Trace) -> Vec<Frame> {
             continue;
         };
         let place = known.entry((raw.pc, raw.after_call));
-        frames.extend_from_slice(place.or_insert_with(|| functions_at(module, raw)));
+        let found = || functions_at(module, raw.pc, raw.lookup_pc());
+        frames.extend(place.or_insert_with(found).iter().cloned().map(Frame::Wasm));
     }
     frames
 }
 
-/// The functions at `raw`, innermost first; none for the compiler's own glue.
-fn functions_at(code: &Arc<Code>, raw: &RawFrame) -> Vec<Frame> {
+/// The functions at an address in the module's file, innermost first.
+pub(crate) fn functions_at_address(code: &Arc<Code>, address: u64) -> Vec<WasmFrame> {
+    let pc = code.bias().wrapping_add(address);
+    if code.range().contains(&pc) { functions_at(code, pc, pc) } else { Vec::new() }
+}
+
+/// The functions at the machine instruction around `pc`, innermost first; none
+/// for the compiler's own glue. `frame_pc` is what they report.
+fn functions_at(code: &Arc<Code>, frame_pc: u64, pc: u64) -> Vec<WasmFrame> {
     let symbols = code.symbols.get_or_init(|| Symbols::load(code));
-    let pc = raw.lookup_pc();
     let start = code.cfi().function_start(pc).ok();
     if start.is_some_and(|start| is_thunk(code, start)) {
         return Vec::new();
@@ -113,7 +147,7 @@ fn functions_at(code: &Arc<Code>, raw: &RawFrame) -> Vec<Frame> {
             None => None,
         };
         let body_start = function.map(|(_, function)| function.body_start);
-        Frame::Wasm(WasmFrame {
+        WasmFrame {
             module: code.clone(),
             func_index: function.map(|(index, _)| index),
             func_name: match function {
@@ -123,9 +157,9 @@ fn functions_at(code: &Arc<Code>, raw: &RawFrame) -> Vec<Frame> {
             module_offset: offset,
             func_offset: offset.zip(body_start).and_then(|(a, b)| a.checked_sub(b)),
             inlined: depth != outermost,
-            pc: raw.pc,
+            pc: frame_pc,
             native_offset: pc - code.bias(),
-        })
+        }
     });
     named.collect()
 }
@@ -140,16 +174,20 @@ fn function_at_offset(code: &Code, offset: u64) -> Option<(u32, &Function)> {
 
 /// The function whose machine code starts at `start`, and its index: as the
 /// descriptor says; else by the line of its first instruction, the function's
-/// own.
+/// own; else by its symbol, `wasm[INDEX]::NAME`.
 fn function_starting_at<'a>(
     code: &'a Code,
     symbols: &Symbols,
     start: u64,
 ) -> Option<(u32, &'a Function)> {
-    function_at_address(code, start).or_else(|| {
-        let outermost = symbols.locations(start - code.bias()).pop()?;
-        function_at_offset(code, outermost.offset?)
-    })
+    let address = start - code.bias();
+    let by_line = || function_at_offset(code, symbols.locations(address).pop()?.offset?);
+    let by_symbol = || {
+        let symbol = symbols.name(address)?;
+        let index = symbol.strip_prefix("wasm[")?.split(']').next()?.parse().ok()?;
+        Some((index, function(code, index)?))
+    };
+    function_at_address(code, start).or_else(by_line).or_else(by_symbol)
 }
 
 /// The function whose own code starts at `address`, and its index.

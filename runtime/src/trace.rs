@@ -9,18 +9,29 @@
 //! #01: 0x02ab - mid
 //! #02: 0x02e1 - main
 //! ```
+//!
+//! Where the module's sources are known, they follow each frame:
+//!
+//! ```text
+//! #00: 0x0238 - leaf
+//!         at helper src/leaf.c:12:9 (inlined)
+//!         at leaf src/leaf.c:30:3
+//! ```
 
 mod collapse;
 mod json;
 mod names;
+mod source;
 #[cfg(test)]
 mod tests;
 mod text;
+mod web;
 
-use crate::symbolize;
-use crate::{Trap, TrapCode, TrapDetail};
+use crate::symbolize::{self, SourceFrame};
+use crate::{Trap, TrapCode, TrapDetail, WasmFrame};
 use std::borrow::Cow;
 use std::fmt::{self, Display};
+use std::sync::Arc;
 
 /// How a [`Trace`] is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,17 +41,23 @@ pub enum Format {
     /// Two lines per frame: also module, function index, offset in the
     /// function, and native address.
     Full,
+    /// As browsers write it, for tools that read that: a line
+    /// `    at NAME (FILE:wasm-function[INDEX]:0xOFFSET)` per frame.
+    Web,
     /// All that is known, as one JSON object on one line.
     Json,
     /// What happened, not where.
     Off,
 }
 
-/// A trap, or a host function's error, and the stack where it occurred.
+/// A trap, a host function's error or a mere question, and the stack where it
+/// occurred.
 #[derive(Clone, Debug)]
 pub struct Trace<'a> {
     /// The kind of trap; none for a host function's error.
     pub code: Option<TrapCode>,
+    /// Whether nothing is wrong: the program was asked where it is.
+    pub running: bool,
     /// What was outside of what.
     pub detail: TrapDetail,
     /// All of it in words.
@@ -68,6 +85,8 @@ pub struct Frame<'a> {
     pub module: Cow<'a, str>,
     /// Path of the shared object.
     pub file: Cow<'a, str>,
+    /// Name of the wasm file that it was compiled from.
+    pub wasm_file: Cow<'a, str>,
     /// Index of the function in the module.
     pub function: Option<u32>,
     /// Name of the function as the module gives it.
@@ -81,6 +100,8 @@ pub struct Frame<'a> {
     /// Address of the machine instruction in the shared object, as `addr2line`
     /// wants it.
     pub native_offset: Option<u64>,
+    /// Where that is in the sources, innermost first.
+    pub source: Arc<[SourceFrame]>,
 }
 
 impl<'a> Trace<'a> {
@@ -89,10 +110,17 @@ impl<'a> Trace<'a> {
     pub fn of_error(message: impl Into<Cow<'a, str>>, stack: &'a [symbolize::Frame]) -> Self {
         Trace {
             code: None,
+            running: false,
             detail: TrapDetail::None,
             message: message.into(),
             entries: stack.iter().map(Entry::from).collect(),
         }
+    }
+
+    /// Of a running thread; see [`ThreadHandle`](crate::ThreadHandle). The message
+    /// says why it was asked.
+    pub fn of_stack(message: impl Into<Cow<'a, str>>, stack: &'a [symbolize::Frame]) -> Self {
+        Trace { running: true, ..Self::of_error(message, stack) }
     }
 
     /// The trace in `format`, ending in a newline; the texts for people with
@@ -101,6 +129,7 @@ impl<'a> Trace<'a> {
     pub fn display(&self, format: Format, colour: bool) -> impl Display {
         fmt::from_fn(move |f| match format {
             Format::Json => json::Json(self).fmt(f),
+            Format::Web => web::Web(self).fmt(f),
             Format::Short | Format::Full | Format::Off => {
                 text::Text::new(self, format, colour).fmt(f)
             }
@@ -112,6 +141,7 @@ impl<'a> From<&'a Trap> for Trace<'a> {
     fn from(trap: &'a Trap) -> Self {
         Trace {
             code: Some(trap.code()),
+            running: false,
             detail: trap.detail(),
             message: trap.to_string().into(),
             entries: trap.frames().iter().map(Entry::from).collect(),
@@ -124,17 +154,54 @@ impl<'a> From<&'a symbolize::Frame> for Entry<'a> {
         match frame {
             symbolize::Frame::Host => Entry::Host,
             symbolize::Frame::Omitted(count) => Entry::Omitted(*count),
-            symbolize::Frame::Wasm(frame) => Entry::Wasm(Frame {
-                module: frame.module.name().into(),
-                file: frame.module.path().to_string_lossy(),
-                function: frame.func_index,
-                name: frame.func_name.as_deref().map(Cow::Borrowed),
-                offset: frame.module_offset,
-                function_offset: frame.func_offset,
-                inlined: frame.inlined,
-                native_offset: Some(frame.native_offset),
-            }),
+            symbolize::Frame::Wasm(frame) => Entry::Wasm(frame.into()),
         }
+    }
+}
+
+impl<'a> From<&'a WasmFrame> for Frame<'a> {
+    fn from(frame: &'a WasmFrame) -> Self {
+        Frame {
+            module: frame.module.name().into(),
+            file: frame.module.path().to_string_lossy(),
+            wasm_file: frame.module.wasm_file_name().into(),
+            function: frame.func_index,
+            name: frame.func_name.as_deref().map(Cow::Borrowed),
+            offset: frame.module_offset,
+            function_offset: frame.func_offset,
+            inlined: frame.inlined,
+            native_offset: Some(frame.native_offset),
+            source: frame.source(),
+        }
+    }
+}
+
+impl Frame<'_> {
+    /// The same, borrowing nothing.
+    pub fn into_owned(self) -> Frame<'static> {
+        let owned = |text: Cow<str>| Cow::Owned(text.into_owned());
+        Frame {
+            module: owned(self.module),
+            file: owned(self.file),
+            wasm_file: owned(self.wasm_file),
+            name: self.name.map(owned),
+            function: self.function,
+            offset: self.offset,
+            function_offset: self.function_offset,
+            inlined: self.inlined,
+            native_offset: self.native_offset,
+            source: self.source,
+        }
+    }
+
+    /// Offset and function, as in [`Format::Short`]: `0x0238 - leaf`.
+    pub fn title(&self) -> String {
+        text::title(self)
+    }
+
+    /// The lines of [`Format::Short`] that tell where it is in the sources.
+    pub fn source_lines(&self) -> Vec<String> {
+        source::lines(&self.source, false)
     }
 }
 

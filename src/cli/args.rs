@@ -58,6 +58,12 @@ pub struct Args {
     #[arg(long, value_name = "AMOUNT", value_enum, default_value_t = Debug::Full)]
     debug: Debug,
 
+    /// Keep the wasm's own DWARF or link to a source map, in sections that are
+    /// not loaded: traces then show source positions even where the wasm file
+    /// is not beside the output.
+    #[arg(long)]
+    keep_dwarf: bool,
+
     /// Put a symbol at each machine instruction that touches memory.
     #[arg(long, hide = true)]
     audit_labels: bool,
@@ -139,6 +145,7 @@ impl Args {
                 Kind::Asm => Emit::Assembly,
                 Kind::LlvmIr => Emit::LlvmIr,
             },
+            keep_dwarf: self.keep_dwarf,
             jobs: self.jobs,
             audit_labels: self.audit_labels,
             linker: self.linker.clone(),

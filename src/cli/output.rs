@@ -19,13 +19,15 @@ impl Output {
     /// Checks that `target` can be written, and reserves a temporary name:
     /// beside it, unless nothing can be renamed over it.
     pub fn create(target: &Path) -> Result<Self> {
-        if target.is_dir() {
-            bail!("cannot write {}: it is a directory; give a file with -o", target.display());
+        let mut target = target.to_owned();
+        if target != Path::new(STANDARD) {
+            if target.is_dir() {
+                bail!("cannot write {}: it is a directory; give a file with -o", target.display());
+            }
+            // A link stays; what it leads to is replaced.
+            target = target.canonicalize().unwrap_or(target);
         }
-        // A link stays; what it leads to is replaced.
-        let target = target.canonicalize().unwrap_or_else(|_| target.to_owned());
-        let name = target.file_name().unwrap_or_default().to_string_lossy();
-        let name = format!(".{name}.{}.tmp", std::process::id());
+        let name = format!(".wasm2so.{}.tmp", std::process::id());
         let temporary = if is_stream(&target) {
             std::env::temp_dir().join(name)
         } else {

@@ -54,7 +54,8 @@ impl<'ctx> DebugInfo<'ctx> {
             // There is no code for WebAssembly; debuggers read C best.
             DWARFSourceLanguage::C11,
             file_name,
-            ".",
+            // No directory, so that tools print the bare name.
+            "",
             crate::PRODUCER,
             optimised,
             "",

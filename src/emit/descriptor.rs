@@ -1,6 +1,7 @@
 //! The object that says what the module is: `wasm2so_abi::ModuleDescriptor`
 //! and everything it points at, as relocated constant data.
 
+use super::kept::Kept;
 use super::shards::Plan;
 use super::thunks;
 use crate::llvm::target::Cpu;
@@ -75,13 +76,20 @@ impl Record {
     }
 }
 
-/// Writes the descriptor of `module` as an ELF object.
-pub fn write(module: &WasmModule<'_>, file_name: &str, cpu: &Cpu, plan: &Plan) -> Vec<u8> {
+/// Writes the descriptor of `module` as an ELF object, which has the sections
+/// `kept` too.
+pub fn write(
+    module: &WasmModule<'_>,
+    file_name: &str,
+    cpu: &Cpu,
+    plan: &Plan,
+    kept: &[Kept<'_>],
+) -> Vec<u8> {
     let mut writer = Writer::default();
     let root = writer.module(module, file_name, cpu, plan);
     let root = writer.records(vec![root]).0;
     let Target::Data(root) = root else { unreachable!("records are data") };
-    writer.finish(root, module.names_section)
+    writer.finish(root, kept)
 }
 
 #[derive(Default)]
@@ -349,8 +357,8 @@ impl Writer {
         self.records(records.collect())
     }
 
-    /// The object; `names` is the name section's payload, kept as it is.
-    fn finish(self, root: u64, names: Option<&[u8]>) -> Vec<u8> {
+    /// The object, with the sections `kept`.
+    fn finish(self, root: u64, kept: &[Kept<'_>]) -> Vec<u8> {
         let mut object = Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
         let data = object.add_section(
             Vec::new(),
@@ -395,10 +403,10 @@ impl Writer {
                 .add_relocation(data, Relocation { offset, symbol, addend, flags })
                 .expect("ELF has absolute 64-bit relocations");
         }
-        if let Some(names) = names {
-            let section =
-                object.add_section(Vec::new(), b".wasm.name".to_vec(), SectionKind::Other);
-            object.append_section_data(section, names, 1);
+        for Kept { name, bytes } in kept {
+            let name = name.clone().into_bytes();
+            let section = object.add_section(Vec::new(), name, SectionKind::Other);
+            object.append_section_data(section, bytes, 1);
         }
         object.write().expect("an object in memory can be written")
     }

@@ -6,10 +6,12 @@
 //! | line table, inlined functions | [`debug`] |
 //! | entry and host thunks, the trap function | [`thunks`] |
 //! | what the module says of itself | [`descriptor`] |
+//! | what is kept of the wasm file for debugging | [`kept`] |
 //! | objects to `.so` | [`link`] |
 
 pub mod debug;
 pub mod descriptor;
+pub mod kept;
 pub mod link;
 pub mod shards;
 pub mod thunks;

@@ -192,10 +192,15 @@ pub struct WasmModule<'a> {
     pub bodies: Vec<Body<'a>>,
     /// Offset in the wasm file of the Code section's payload.
     pub code_section_start: u64,
+    /// The Code section's payload.
+    pub code_section: &'a [u8],
     /// The name section.
     pub names: Names<'a>,
     /// Payload of the name section.
     pub names_section: Option<&'a [u8]>,
+    /// The custom sections that lead from code to sources, by name: DWARF, and
+    /// what says where else to look.
+    pub source_sections: Vec<(&'a str, &'a [u8])>,
     /// Functions, ascending, of which a reference can exist.
     pub referenced: Vec<u32>,
 }

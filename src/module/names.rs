@@ -56,7 +56,8 @@ impl<'a> Names<'a> {
     /// The ELF symbol of function `index`: unique, readable, and never the name
     /// of a C library function, which code generation could mistake it for.
     pub fn symbol(&self, index: u32) -> String {
-        let name = self.function(index).replace('\0', "\\0");
+        // A linker takes what follows an `@` for a version.
+        let name = self.function(index).replace('\0', "\\0").replace('@', "＠");
         format!("wasm[{index}]::{name}")
     }
 }

@@ -6,6 +6,7 @@ use super::{
     SegmentMode, Signature, Table, WasmModule, constexpr,
 };
 use crate::error::Error;
+use std::ops::Range;
 use wasm2so_abi::{ConstOpcode, ExternKind, ValType};
 use wasmparser::{
     DataKind, ElementItems, ElementKind, ExternalKind, Parser, Payload, TypeRef, Validator,
@@ -27,7 +28,13 @@ pub fn parse(bytes: &[u8]) -> Result<WasmModule<'_>, Error> {
     validate(bytes)?;
     let mut module = WasmModule::default();
     for payload in Parser::new(0).parse_all(bytes) {
-        section(&mut module, payload?)?;
+        let payload = payload?;
+        if let Payload::CodeSectionStart { unchecked_range, .. } = &payload {
+            let Range { start, end } = *unchecked_range;
+            module.code_section_start = start;
+            module.code_section = &bytes[start as usize..end as usize];
+        }
+        section(&mut module, payload)?;
     }
     module.referenced = referenced(&module);
     Ok(module)
@@ -40,12 +47,24 @@ fn validate(bytes: &[u8]) -> Result<(), Error> {
     };
     // With every proposal, what is still wrong is wrong whatever is supported.
     Validator::new_with_features(WasmFeatures::all()).validate_all(bytes)?;
-    let proposal = error.missing_wasm_feature().and_then(|f| f.iter_names().next());
-    let what = match proposal {
-        Some((name, _)) => format!("the proposal `{}`", name.to_lowercase().replace('_', "-")),
+    let what = match proposal(bytes, &error) {
+        Some(name) => format!("the proposal `{name}`"),
         None => error.message().to_owned(),
     };
     Err(Error::Unsupported { offset: error.offset(), what })
+}
+
+/// Name of the proposal without which there is this error.
+fn proposal(bytes: &[u8], error: &wasmparser::Error) -> Option<String> {
+    let helps = |feature| match Validator::new_with_features(FEATURES | feature).validate_all(bytes)
+    {
+        Ok(_) => true,
+        Err(next) => next.offset() > error.offset(),
+    };
+    let named = error.missing_wasm_feature();
+    let mut candidates = named.unwrap_or(WasmFeatures::all()).iter_names();
+    let found = candidates.find(|&(_, feature)| named.is_some() || helps(feature));
+    found.map(|(name, _)| name.to_lowercase().replace('_', "-"))
 }
 
 fn section<'a>(module: &mut WasmModule<'a>, payload: Payload<'a>) -> Result<(), Error> {
@@ -118,9 +137,6 @@ fn section<'a>(module: &mut WasmModule<'a>, payload: Payload<'a>) -> Result<(), 
                 module.datas.push(Data { mode, bytes: data.data });
             }
         }
-        Payload::CodeSectionStart { unchecked_range, .. } => {
-            module.code_section_start = unchecked_range.start;
-        }
         Payload::CodeSectionEntry(reader) => {
             let range = reader.range();
             module.bodies.push(Body { reader, range });
@@ -129,11 +145,20 @@ fn section<'a>(module: &mut WasmModule<'a>, payload: Payload<'a>) -> Result<(), 
             if let Some(names) = Names::read(&section) {
                 module.names = names;
                 module.names_section = Some(section.data());
+            } else if leads_to_sources(section.name()) {
+                module.source_sections.push((section.name(), section.data()));
             }
         }
         _ => {}
     }
     Ok(())
+}
+
+/// Whether a custom section of this name is DWARF, or says where to find it.
+fn leads_to_sources(name: &str) -> bool {
+    let dwarf = name.strip_prefix(".debug_");
+    dwarf.is_some_and(|rest| rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
+        || ["sourceMappingURL", "external_debug_info", "build_id"].contains(&name)
 }
 
 fn add_import<'a>(

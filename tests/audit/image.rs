@@ -1,28 +1,29 @@
 //! A finished `.so` as an auditor reads it: functions, audit labels, line table
 //! and call targets, from the ELF file alone.
 
-use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget, SymbolKind};
+use gimli::{EndianSlice, LittleEndian};
+use iced_x86::{Decoder, DecoderOptions};
+use object::{Object, ObjectSection, ObjectSymbol, RelocationTarget};
 use std::collections::HashMap;
 use std::ops::Range;
 
 pub struct Image<'a> {
-    file: object::File<'a>,
     text: (u64, &'a [u8]),
     /// Those compiled from wasm, by address.
     pub functions: Vec<Function<'a>>,
-    /// All symbols of functions, by address.
+    /// All of the file's functions, by address.
     names: HashMap<u64, &'a str>,
-    /// Functions of other objects, by the address of their PLT entry.
-    imported: HashMap<u64, &'a str>,
+    /// Functions of other files, by the address of their PLT entry.
+    imported: HashMap<u64, String>,
     /// What each audit label says, by address.
     pub labels: HashMap<u64, Vec<Label>>,
-    /// By address, without gaps within a function.
-    rows: Vec<Row>,
+    /// By address.
+    pub rows: Vec<Row>,
 }
 
 pub struct Function<'a> {
     pub name: &'a str,
-    /// Index in the module, from the symbol `wasm[5]::name`.
+    /// Index in the module.
     pub index: u32,
     pub range: Range<u64>,
 }
@@ -30,9 +31,9 @@ pub struct Function<'a> {
 /// What the compiler takes a machine instruction for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Label {
-    /// A site: a store or load that may trap, or that the host could see.
+    /// A load or store that may trap, or a store that the host could see.
     Access,
-    /// Any other that touches memory.
+    /// Any other instruction that touches memory.
     Other,
 }
 
@@ -40,46 +41,108 @@ pub enum Label {
 #[derive(Clone, Copy, Debug)]
 pub struct Row {
     pub address: u64,
-    pub line: u32,
-    end_of_sequence: bool,
+    pub line: u64,
+    ends: bool,
+}
+
+/// The index in a symbol `wasm[5]::name`.
+pub fn function_index(symbol: &str) -> Option<u32> {
+    symbol.strip_prefix("wasm[")?.split_once("]::")?.0.parse().ok()
 }
 
 impl<'a> Image<'a> {
-    pub fn read(bytes: &'a [u8]) -> Self {
-        let file = object::File::parse(bytes).expect("an ELF file");
-        let section = file.section_by_name(".text").expect("code");
-        let text = (section.address(), section.data().expect("code"));
+    pub fn read(file: &object::File<'a>) -> Self {
+        let text = file.section_by_name(".text").expect("code");
+        let text = (text.address(), text.data().expect("code"));
         let mut image = Image {
             text,
             functions: Vec::new(),
             names: HashMap::new(),
-            imported: imported(&file),
+            imported: imported(file),
             labels: HashMap::new(),
-            rows: rows(&file),
-            file,
+            rows: rows(file),
         };
-        image.read_symbols();
+        for symbol in file.symbols() {
+            let (address, size) = (symbol.address(), symbol.size());
+            let name = symbol.name().expect("symbols are UTF-8");
+            if name.starts_with("wasm2so.access.") {
+                image.labels.entry(address).or_default().push(Label::Access);
+            } else if name.starts_with("wasm2so.other.") {
+                image.labels.entry(address).or_default().push(Label::Other);
+            } else if symbol.kind() == object::SymbolKind::Text {
+                image.names.insert(address, name);
+                if let Some(index) = function_index(name) {
+                    let range = address..address + size;
+                    image.functions.push(Function { name, index, range });
+                }
+            }
+        }
+        image.functions.sort_by_key(|function| function.range.start);
         image
     }
 
-    fn read_symbols(&mut self) {
-        let symbols: Vec<_> = self.file.symbols().map(|s| (s.address(), s.size(), s.kind(), s.name_bytes().unwrap())).collect();
-        drop(symbols);
-    }
-
     /// Machine code.
-    pub fn text(&self) -> &'a [u8] {
-        self.text.1
-    }
-
     pub fn code(&self, range: &Range<u64>) -> &'a [u8] {
         let start = (range.start - self.text.0) as usize;
         &self.text.1[start..][..(range.end - range.start) as usize]
     }
 
-    /// The row that covers `address`.
-    pub fn row(&self, address: u64) -> Option<Row> {
-        let place = self.rows.partition_point(|row| row.address <= address);
-        self.rows.get(place.checked_sub(1)?).copied().filter(|row| !row.end_of_sequence)
+    /// What is called at `address`.
+    pub fn target(&self, address: u64) -> Option<&str> {
+        let own = self.names.get(&address).copied();
+        own.or_else(|| self.imported.get(&address).map(String::as_str))
     }
+
+    /// The line of the row that covers `address`; 0 when none does.
+    pub fn line(&self, address: u64) -> u64 {
+        let place = self.rows.partition_point(|row| row.address <= address);
+        let row = place.checked_sub(1).map(|place| self.rows[place]);
+        row.filter(|row| !row.ends).map_or(0, |row| row.line)
+    }
+}
+
+/// Functions that the loader binds, by the address of the PLT entry that jumps
+/// to them.
+fn imported(file: &object::File<'_>) -> HashMap<u64, String> {
+    let dynamic = file.dynamic_symbol_table().expect("a shared object");
+    let slots: HashMap<u64, String> = (file.dynamic_relocations().expect("a shared object"))
+        .filter_map(|(address, relocation)| match relocation.target() {
+            RelocationTarget::Symbol(index) => {
+                let symbol = object::ObjectSymbolTable::symbol_by_index(&dynamic, index).ok()?;
+                Some((address, symbol.name().ok()?.to_owned()))
+            }
+            _ => None,
+        })
+        .collect();
+    let Some(plt) = file.section_by_name(".plt") else { return HashMap::new() };
+    let code = plt.data().expect("code");
+    let decoder = Decoder::with_ip(64, code, plt.address(), DecoderOptions::NONE);
+    (decoder.into_iter())
+        .filter(|i| i.is_jmp_near_indirect() && i.is_ip_rel_memory_operand())
+        .filter_map(|i| Some((i.ip(), slots.get(&i.ip_rel_memory_address())?.clone())))
+        .collect()
+}
+
+/// The whole line table.
+fn rows(file: &object::File<'_>) -> Vec<Row> {
+    let section = |id: gimli::SectionId| {
+        let data = file.section_by_name(id.name()).and_then(|section| section.data().ok());
+        Ok::<_, gimli::Error>(EndianSlice::new(data.unwrap_or_default(), LittleEndian))
+    };
+    let dwarf = gimli::Dwarf::load(section).expect("DWARF");
+    let mut rows = Vec::new();
+    let mut units = dwarf.units();
+    while let Some(header) = units.next().expect("DWARF") {
+        let unit = dwarf.unit(header).expect("DWARF");
+        let Some(program) = unit.line_program.clone() else { continue };
+        let mut program = program.rows();
+        while let Some((_, row)) = program.next_row().expect("DWARF") {
+            let (address, ends) = (row.address(), row.end_sequence());
+            rows.push(Row { address, line: row.line().map_or(0, |l| l.get()), ends });
+        }
+    }
+    // Stable: of rows at one address the last is in force, but a sequence that
+    // ends makes way for one that begins.
+    rows.sort_by_key(|row| (row.address, !row.ends));
+    rows
 }

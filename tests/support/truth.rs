@@ -80,6 +80,11 @@ impl<'a> Truth<'a> {
         self.functions.get(index.checked_sub(self.imported_functions)? as usize)
     }
 
+    /// Whether a function's body starts at `offset`.
+    pub fn starts(&self, offset: u64) -> bool {
+        self.functions.binary_search_by_key(&offset, |f| f.body.start).is_ok()
+    }
+
     /// The function and the operator whose opcode is at `offset`.
     pub fn at(&self, offset: u64) -> Option<(&Function<'a>, &Operator<'a>)> {
         let place = self.functions.partition_point(|f| f.body.end <= offset);

@@ -2,7 +2,7 @@
 //! what the wasm says.
 
 use crate::kinds::Kind;
-use crate::situations::{self, Arg, COUNT_ADDRESS, HOST, MODULE, START, Situation, TOUCH};
+use crate::situations::{self, Arg, COUNT_ADDRESS, HOST, Run, START};
 use crate::support::{self, truth::Truth};
 use std::fmt::Write;
 use wasm2so::options::OptLevel;
@@ -22,47 +22,19 @@ pub struct Report {
 
 /// Checks `kind` in all situations.
 pub fn check(kind: &Kind, level: OptLevel, tail_calls: bool, report: &mut Report) {
-    let more = if tail_calls { situations::TAIL_CALLS } else { &[] };
-    let situations: Vec<&Situation> = situations::ALL.iter().chain(more).collect();
-    let wasm = support::wat(&text(kind, &situations));
-    let context =
-        format!("{level:?}, {} tail calls, {}", if tail_calls { "with" } else { "no" }, kind.site);
-    let subject = Subject { kind, truth: Truth::of(&wasm), context };
+    let situations = situations::with(tail_calls);
+    let wasm = support::wat(&situations::module(kind, &situations));
     let (module, _directory) = load(&wasm, level);
-    report.modules += 1;
+    let with = if tail_calls { "with" } else { "no" };
+    let context = format!("{level:?}, {with} tail calls, {}", kind.site);
+    let subject = Subject { kind, module, truth: Truth::of(&wasm), context };
     let failures = report.failures.len();
+    report.modules += 1;
     for &(bad, code) in &kind.bad {
-        let trap = match instantiate(&module, &mut Store::new(Config::default()), bad) {
-            Err(InstantiateError::Trap(trap)) => Ok(trap),
-            other => Err(format!("no trap but {other:?}")),
-        };
-        subject.compare("start function", START, code, trap, report);
+        subject.start(bad, code, report);
         for situation in &situations {
             for run in situation.runs {
-                let mut store = Store::new(Config::default());
-                let instance = instantiate(&module, &mut store, kind.good).expect("does not trap");
-                let args: Vec<_> = run
-                    .args
-                    .iter()
-                    .map(|arg| {
-                        Value::I32(match *arg {
-                            Arg::Good => kind.good,
-                            Arg::Bad => bad,
-                            Arg::Is(value) => value,
-                        })
-                    })
-                    .collect();
-                let result = call(&mut store, instance, run.entry, &args);
-                let bad_code = if args.is_empty() { kind.bad[0].1 } else { code };
-                let place = format!("{}: {}{args:?}", situation.name, run.entry);
-                subject.compare(&place, run.frames, bad_code, result, report);
-                let touched = touched(&store, instance);
-                if touched != (run.touched, run.touched) {
-                    report.failures.push(format!(
-                        "{}, {place}: global and memory were touched {touched:?} times, not {}",
-                        subject.context, run.touched
-                    ));
-                }
+                subject.run(situation.name, run, bad, code, report);
             }
         }
     }
@@ -73,19 +45,9 @@ pub fn check(kind: &Kind, level: OptLevel, tail_calls: bool, report: &mut Report
     }
 }
 
+/// Names a file.
 fn hash(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0, |hash, &byte| hash.wrapping_mul(31).wrapping_add(byte.into()))
-}
-
-/// The module's text.
-fn text(kind: &Kind, situations: &[&Situation]) -> String {
-    let functions: String = situations.iter().map(|situation| situation.text).collect();
-    MODULE
-        .replace("SITUATIONS", &functions)
-        .replace("SITE", &kind.site)
-        .replace("TOUCH", TOUCH)
-        .replace("GOOD", &kind.good.to_string())
-        .replace("BAD", &kind.bad[0].0.to_string())
 }
 
 /// Compiles and loads. Traces read the file's debug information when they are
@@ -93,8 +55,7 @@ fn text(kind: &Kind, situations: &[&Situation]) -> String {
 pub fn load(wasm: &[u8], level: OptLevel) -> (Module, tempfile::TempDir) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let so = directory.path().join("traps.so");
-    let options = support::options(level);
-    support::compile(wasm, "traps.wasm", &so, &options);
+    support::compile(wasm, "traps.wasm", &so, &support::options(level));
     (Module::load(&so).expect("what was compiled can be loaded"), directory)
 }
 
@@ -150,11 +111,45 @@ fn touched(store: &Store, instance: Instance) -> (i32, i32) {
 /// A module and its kind of trap.
 struct Subject<'a> {
     kind: &'a Kind,
+    module: Module,
     truth: Truth<'a>,
     context: String,
 }
 
 impl Subject<'_> {
+    /// Traps in the start function.
+    fn start(&self, bad: i32, code: TrapCode, report: &mut Report) {
+        let trap = match instantiate(&self.module, &mut Store::new(Config::default()), bad) {
+            Err(InstantiateError::Trap(trap)) => Ok(trap),
+            other => Err(format!("no trap but {other:?}")),
+        };
+        self.compare("start function", START, code, trap, report);
+    }
+
+    fn run(&self, situation: &str, run: &Run, bad: i32, code: TrapCode, report: &mut Report) {
+        let good = self.kind.good;
+        let args = run.args.iter().map(|arg| match *arg {
+            Arg::Good => Value::I32(good),
+            Arg::Bad => Value::I32(bad),
+            Arg::Is(value) => Value::I32(value),
+        });
+        let args: Vec<_> = args.collect();
+        // Without arguments, what is bad is a constant.
+        let code = if args.is_empty() { self.kind.bad[0].1 } else { code };
+        let place = format!("{situation}: {}{args:?}", run.entry);
+        let mut store = Store::new(Config::default());
+        let instance = instantiate(&self.module, &mut store, good).expect("does not trap");
+        let result = call(&mut store, instance, run.entry, &args);
+        self.compare(&place, run.frames, code, result, report);
+        let touched = touched(&store, instance);
+        if touched != (run.touched, run.touched) {
+            report.failures.push(format!(
+                "{}, {place}: global and memory were touched {touched:?} times, not {}",
+                self.context, run.touched
+            ));
+        }
+    }
+
     fn compare(
         &self,
         place: &str,

@@ -5,6 +5,8 @@
 //! of `$x` with which it does not and does, and TOUCH for stores to a global and
 //! to memory, of which the host must see exactly those before the trap.
 
+use crate::kinds::Kind;
+
 /// Functions and calls of them that trap.
 pub struct Situation {
     pub name: &'static str,
@@ -35,8 +37,25 @@ pub const HOST: &str = "-- host --";
 
 use Arg::{Bad, Good, Is};
 
+/// All, with or without those that make tail calls.
+pub fn with(tail_calls: bool) -> Vec<&'static Situation> {
+    let more = if tail_calls { TAIL_CALLS } else { &[] };
+    ALL.iter().chain(more).collect()
+}
+
+/// The text of a module with these situations, in which `kind` traps.
+pub fn module(kind: &Kind, situations: &[&Situation]) -> String {
+    let functions: String = situations.iter().map(|situation| situation.text).collect();
+    MODULE
+        .replace("SITUATIONS", &functions)
+        .replace("SITE", &kind.site)
+        .replace("TOUCH", TOUCH)
+        .replace("GOOD", &kind.good.to_string())
+        .replace("BAD", &kind.bad[0].0.to_string())
+}
+
 /// In every module.
-pub const ALL: &[Situation] = &[
+const ALL: &[Situation] = &[
     Situation {
         name: "three calls deep",
         text: r#"
@@ -260,7 +279,7 @@ pub const ALL: &[Situation] = &[
 ];
 
 /// In modules that make tail calls, too.
-pub const TAIL_CALLS: &[Situation] = &[
+const TAIL_CALLS: &[Situation] = &[
     Situation {
         name: "tail call",
         text: r#"
@@ -314,7 +333,7 @@ pub const TAIL_CALLS: &[Situation] = &[
 pub const START: &[&str] = &["start_leaf Site 0", "start Call 1"];
 
 /// The module that surrounds the situations.
-pub const MODULE: &str = r#"
+const MODULE: &str = r#"
 (module $traps
     (type $v (func))
     (type $x (func (param i32)))
@@ -342,5 +361,5 @@ pub const MODULE: &str = r#"
 pub const COUNT_ADDRESS: usize = 64;
 
 /// TOUCH. Its store is one that no site has, as sites are found by operator.
-pub const TOUCH: &str = "(global.set $count (i32.add (global.get $count) (i32.const 1))) \
+const TOUCH: &str = "(global.set $count (i32.add (global.get $count) (i32.const 1))) \
     (v128.store16_lane 0 (i32.const 64) (i16x8.splat (global.get $count)))";

@@ -27,6 +27,7 @@
 mod builtins;
 mod descriptor;
 mod layout;
+mod sections;
 mod trap;
 mod types;
 mod vmctx;
@@ -34,6 +35,7 @@ mod vmctx;
 pub use builtins::{Builtin, BuiltinType, Builtins};
 pub use descriptor::*;
 pub use layout::{Hash, layout_hash};
+pub use sections::{CODE_HASH, FILE_HASH, KEPT_PREFIX};
 pub use trap::TrapCode;
 pub use types::{ReturnStyle, ValType};
 pub use vmctx::*;

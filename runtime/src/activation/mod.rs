@@ -20,13 +20,14 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::{process, ptr};
+use std::sync::atomic::{Ordering, compiler_fence};
+use std::{io, process, ptr};
 
 use corosensei::trap::{CoroutineTrapHandler, TrapHandlerRegs};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use wasm2so_abi::{EntryThunk, Slot, TrapCode, VmCtx};
 
-use crate::error::HostError;
+use crate::error::{HostError, ResourceError};
 use crate::trap::{self, Trap, TrapDetail};
 use crate::unwind::Context;
 pub(crate) use crate::unwind::arch::trap_builtin;
@@ -45,6 +46,7 @@ pub(crate) struct Activation {
     thunk: EntryThunk,
     stack: StackBounds,
     resources: &'static ThreadResources,
+    /// Not null from before wasm begins to run until it has been left.
     yielder: Cell<*const Yielder<(), ()>>,
     handler: CoroutineTrapHandler<()>,
     /// Not null while a host function runs.
@@ -72,6 +74,11 @@ pub(crate) enum Exit {
     Panic(Box<dyn Any + Send>),
 }
 
+/// Gets what this thread needs to run wasm, and signal handlers to look at it.
+pub(crate) fn prepare_thread() -> io::Result<()> {
+    ThreadResources::current().map(drop)
+}
+
 /// Calls wasm: `thunk(code, vmctx, slots)` on a stack of its own of at least
 /// `stack_size` bytes.
 ///
@@ -85,14 +92,20 @@ pub(crate) unsafe fn enter(
     vmctx: *mut c_void,
     slots: *mut Slot,
 ) -> Result<(), Exit> {
-    let resources = ThreadResources::current().map_err(|e| Exit::Host(e.into()))?;
-    let stack = resources.take_stack(stack_size).map_err(|e| Exit::Host(e.into()))?;
+    let no_memory = |source| {
+        let what = "stack of wasm code";
+        Exit::Host(ResourceError::Os { action: "get memory", what, source }.into())
+    };
+    let resources = ThreadResources::current().map_err(no_memory)?;
+    let stack = resources.take_stack(stack_size).map_err(no_memory)?;
     let bounds = stack.bounds();
     let body = |yielder: &Yielder<(), ()>, ()| {
         // SAFETY: set below, before this runs, to an activation that outlives it.
-        unsafe { (*CURRENT.get()).yielder.set(yielder) };
+        let activation = unsafe { &*CURRENT.get() };
+        activation.yielder.set(yielder);
         // SAFETY: the caller's promise.
         unsafe { thunk(code, vmctx, slots) };
+        activation.yielder.set(ptr::null());
     };
     // SAFETY: what `body` borrows outlives the coroutine.
     let mut coroutine: Coroutine<(), (), (), WasmStack> =
@@ -107,9 +120,12 @@ pub(crate) unsafe fn enter(
         host_frame: Cell::new(ptr::null()),
         left: Cell::new(None),
     };
+    // Signal handlers see the activation only when it is whole.
+    compiler_fence(Ordering::SeqCst);
     CURRENT.set(&activation);
     let result = coroutine.resume(());
     CURRENT.set(activation.outer);
+    compiler_fence(Ordering::SeqCst);
     if let CoroutineResult::Yield(()) = result {
         // SAFETY: left by `leave`: nothing on the stack has a destructor.
         unsafe { coroutine.force_reset() };
@@ -234,6 +250,12 @@ impl Activation {
         self.thunk as usize as u64
     }
 
+    /// Whether the stack holds wasm frames: not while it is being entered or
+    /// left.
+    pub(crate) fn is_running(&self) -> bool {
+        !self.yielder.get().is_null()
+    }
+
     /// The stack's addresses.
     pub(crate) fn stack(&self) -> &StackBounds {
         &self.stack
@@ -261,6 +283,7 @@ impl Activation {
     /// called by it and without destructors; the registers must be set.
     pub(crate) unsafe fn leave_interrupted(&self, left: Left) -> TrapHandlerRegs {
         self.left.set(Some(left));
+        self.yielder.set(ptr::null());
         // SAFETY: the caller's promise.
         unsafe { self.handler.setup_trap_handler(|| ()) }
     }
@@ -285,7 +308,7 @@ impl Activation {
     fn leave(&self, left: Left) -> ! {
         self.left.set(Some(left));
         // SAFETY: set when the activation began to run.
-        unsafe { (*self.yielder.get()).suspend(()) };
+        unsafe { (*self.yielder.replace(ptr::null())).suspend(()) };
         unreachable!("an abandoned stack is not resumed")
     }
 }

@@ -37,6 +37,7 @@ fn has(name: &str) -> Option<bool> {
             "xsaves", "gfni", "vaes", "vpclmulqdq", "avx512f", "avx512cd", "avx512bw", "avx512dq",
             "avx512vl", "avx512ifma", "avx512vbmi", "avx512vbmi2", "avx512vnni", "avx512bitalg",
             "avx512vpopcntdq", "avx512bf16", "avx512fp16", "avxvnni",
+            "avxvnniint8", "avxvnniint16", "avxifma", "avxneconvert",
         ),
     }
 }

@@ -4,7 +4,9 @@
 mod options;
 mod output;
 mod running;
+mod symbolize;
 mod values;
+mod watch;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
@@ -50,7 +52,13 @@ fn act(options: &Options) -> Result<i32> {
         output::print(&page)?;
         return Ok(0);
     }
+    if let Some(rest) = symbolize::asked_for(&options.module_and_args) {
+        return symbolize::run(rest, options.debug_file.as_deref()).map(|()| 0);
+    }
     let format = options.trace.into();
+    if let Some(signal) = options.trace_on {
+        watch::start(signal, format)?;
+    }
     match running::run(options) {
         Ok(results) => {
             let lines: String = results.iter().map(|value| values::show(value) + "\n").collect();

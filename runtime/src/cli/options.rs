@@ -1,5 +1,6 @@
 //! The command line of `wasmrun`: what can be asked for. Does nothing yet.
 
+use super::watch::Signal;
 use clap::{ArgAction, ColorChoice, Parser, ValueEnum};
 use clap_complete::Shell;
 use std::ffi::OsString;
@@ -15,7 +16,8 @@ use wasmrun::trace::Format;
 #[command(
     name = "wasmrun",
     version,
-    override_usage = "wasmrun [OPTIONS] <LIB.SO> [ARGS]...",
+    override_usage = "wasmrun [OPTIONS] <LIB.SO> [ARGS]...\n       \
+        wasmrun [OPTIONS] symbolize <LIB.SO> [INPUT]...",
     max_term_width = 80,
     arg_required_else_help = true,
     after_long_help = EXIT_STATUS
@@ -71,6 +73,19 @@ pub struct Options {
     )]
     pub trace: TraceFormat,
 
+    /// Tell where the program is, in the format of --trace, and go on, whenever
+    /// this signal comes
+    #[arg(long, value_name = "SIGNAL", help_heading = "Output")]
+    pub trace_on: Option<Signal>,
+
+    /// Take source positions in traces from this file: the wasm with its DWARF,
+    /// or a source map
+    ///
+    /// It is not needed for what was compiled with --keep-dwarf, or where the
+    /// wasm file still is beside the shared object.
+    #[arg(long, value_name = "FILE.WASM", help_heading = "Output")]
+    pub debug_file: Option<PathBuf>,
+
     /// Colour in messages
     #[arg(long, value_name = "WHEN", default_value_t = ColorChoice::Auto, help_heading = "Output")]
     pub color: ColorChoice,
@@ -88,7 +103,8 @@ pub struct Options {
     pub man: bool,
 }
 
-const EXIT_STATUS: &str = "The exit status is the program's own; 134 after a trap; 2 for a wrong \
+const EXIT_STATUS: &str = "`wasmrun symbolize` tells what addresses and offsets in the INPUT mean; \
+    see `wasmrun symbolize --help`.\n\nThe exit status is the program's own; 134 after a trap; 2 for a wrong \
     command line; and 1 if the module cannot be loaded or linked, or anything else fails.";
 
 impl Options {
@@ -106,6 +122,8 @@ pub enum TraceFormat {
     Short,
     /// All that is known
     Full,
+    /// As browsers write it
+    Web,
     /// One JSON object on one line
     Json,
     /// Only why it trapped
@@ -117,6 +135,7 @@ impl From<TraceFormat> for Format {
         match format {
             TraceFormat::Short => Format::Short,
             TraceFormat::Full => Format::Full,
+            TraceFormat::Web => Format::Web,
             TraceFormat::Json => Format::Json,
             TraceFormat::Off => Format::Off,
         }

@@ -58,6 +58,11 @@ pub fn error(error: &anyhow::Error) {
     write(format_args!("\x1b[1;31merror:\x1b[0m {text}\n"));
 }
 
+/// Tells what is going on.
+pub fn hint(text: &str) {
+    write(format_args!("{text}\n"));
+}
+
 fn write(text: impl Display) {
     // There is nowhere to report that reporting failed.
     let _ = anstream::stderr().lock().write_all(text.to_string().as_bytes());

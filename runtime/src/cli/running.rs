@@ -6,6 +6,7 @@ use super::options::{Options, Variable};
 use super::values;
 use anyhow::{Context, Result, anyhow};
 use std::ffi::{OsStr, OsString};
+use std::fmt::Display;
 use std::path::Path;
 use wasmrun::wasi::{self, WasiCtx, WasiCtxBuilder, WasiError};
 use wasmrun::{
@@ -30,11 +31,26 @@ pub enum Stop {
     Error(anyhow::Error),
 }
 
+impl Stop {
+    /// Tells what could not be done, unless that is plain.
+    fn context(self, action: &str, path: &Path) -> Self {
+        match self {
+            Stop::Error(error) => {
+                Stop::Error(error.context(format!("cannot {action} `{}`", path.display())))
+            }
+            told => told,
+        }
+    }
+}
+
 /// Runs what the options name; returns the results of what they invoke.
 pub fn run(options: &Options) -> Result<Vec<Value>, Stop> {
     let (path, args) = options.module_and_args();
     let module = Module::load(path)?;
     tracing::debug!(name = module.name(), path = %path.display(), "loaded");
+    if let Some(file) = &options.debug_file {
+        module.use_debug_file(file).map_err(|error| Stop::Error(error.into()))?;
+    }
     let call = match &options.invoke {
         Some(name) => Call::invoke(&module, name, args)?,
         None => Call::start(&module),
@@ -45,7 +61,8 @@ pub fn run(options: &Options) -> Result<Vec<Value>, Stop> {
     let mut store = Store::new(config(options));
     let mut imports = Imports::new();
     wasi::add_to_imports(&mut imports, &mut store, ctx);
-    let instance = Instance::new(&mut store, &module, &imports)?;
+    let instance = Instance::new(&mut store, &module, &imports)
+        .map_err(|error| Stop::from(error).context("instantiate", path))?;
     tracing::debug!(memory = store.memory_used(), "instantiated");
     if let Some(initialize) = instance.func(&store, INITIALIZE) {
         tracing::debug!(name = INITIALIZE, "calling");
@@ -56,7 +73,7 @@ pub fn run(options: &Options) -> Result<Vec<Value>, Stop> {
     };
     tracing::debug!(name, "calling");
     let func = instance.func(&store, name).expect("the module exports it");
-    Ok(func.call(&mut store, &args)?)
+    func.call(&mut store, &args).map_err(|error| Stop::from(error).context("run", path))
 }
 
 /// What to call.
@@ -75,7 +92,7 @@ impl<'a> Call<'a> {
     fn invoke(module: &Module, name: &'a str, args: &[OsString]) -> Result<Option<Self>> {
         let Some(ty) = exported_function(module, name) else {
             let names = function_list(module);
-            let error = format!("`{}` exports no function `{name}`; {names}", module.name());
+            let error = format!("`{}` exports no function `{name}`; {names}", file_name(module));
             return Err(UsageError(error).into());
         };
         if args.len() != ty.params().len() {
@@ -98,7 +115,7 @@ fn nothing_to_run(module: &Module) -> Result<Vec<Value>, Stop> {
         return Ok(Vec::new());
     }
     let list = function_list(module);
-    Err(anyhow!("`{}` is a library, without `{START}`; {list}", module.name()).into())
+    Err(anyhow!("`{}` is a library, without `{START}`; {list}", file_name(module)).into())
 }
 
 fn exported_function<'a>(module: &'a Module, name: &str) -> Option<&'a FuncType> {
@@ -106,6 +123,10 @@ fn exported_function<'a>(module: &'a Module, name: &str) -> Option<&'a FuncType>
         ExternType::Func(ty) => Some(ty),
         _ => None,
     }
+}
+
+fn file_name(module: &Module) -> impl Display {
+    module.path().file_name().unwrap_or_default().display()
 }
 
 /// What `--invoke` can name, as the end of a message.

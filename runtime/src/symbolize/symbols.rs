@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use std::slice;
 use std::sync::{Mutex, PoisonError};
 
-use addr2line::Context;
-use gimli::{Dwarf, EndianSlice, NativeEndian};
 use memmap2::Mmap;
 use object::{Object, ObjectSection, ObjectSymbol};
 
+use super::dwarf::DebugInfo;
 use crate::unwind::code::Code;
 
 /// What a module's file tells of addresses in it.
@@ -37,21 +36,17 @@ impl Symbols {
     }
 
     fn try_load(code: &Code) -> Option<Self> {
-        let path = code.path();
-        let file = map(path)?;
-        let object = object::File::parse(&*file).ok()?;
-        if !is_loaded_file(code, &object) {
-            tracing::warn!(path = %path.display(), "the file was replaced since it was loaded");
-            return None;
-        }
-        let build_id = object.build_id().ok()?;
-        let paths = [path.to_owned()].into_iter().chain(split_files(path, &object));
-        let debug = paths.filter_map(|path| map(&path)).find_map(|f| DebugInfo::open(f, build_id));
-        let names = match debug {
-            Some(_) => HashMap::new(),
-            None => names(&object),
-        };
-        Some(Symbols { debug: debug.map(Mutex::new), names })
+        let debug = files(code).into_iter().find_map(|file| {
+            let info = DebugInfo::read(file, |bytes| {
+                let object = object::File::parse(bytes).ok()?;
+                Some(move |name: &str| object.section_by_name(name)?.data().ok())
+            });
+            info.ok()?
+        });
+        Some(match debug {
+            Some(debug) => Symbols { debug: Some(Mutex::new(debug)), names: HashMap::new() },
+            None => Symbols { debug: None, names: names(files(code).first()?)? },
+        })
     }
 
     /// Whether functions without location are not wasm's.
@@ -61,10 +56,18 @@ impl Symbols {
 
     /// The functions at an address in the file, innermost first.
     pub(super) fn locations(&self, address: u64) -> Vec<Location> {
-        match &self.debug {
-            Some(debug) => debug.lock().unwrap_or_else(PoisonError::into_inner).locations(address),
-            None => Vec::new(),
+        let mut locations = Vec::new();
+        if let Some(debug) = &self.debug {
+            let debug = debug.lock().unwrap_or_else(PoisonError::into_inner);
+            // What is malformed is as if it were not there.
+            let _ = debug.visit(address, |frame| {
+                let Some(function) = frame.function else { return };
+                let name = function.raw_name().ok().map(|name| name.into_owned());
+                let line = frame.location.and_then(|location| location.line);
+                locations.push(Location { name, offset: line.map(u64::from) });
+            });
         }
+        locations
     }
 
     /// The symbol of the function that starts at `address`.
@@ -73,52 +76,29 @@ impl Symbols {
     }
 }
 
-fn names(object: &object::File<'_>) -> HashMap<u64, String> {
+fn names(file: &[u8]) -> Option<HashMap<u64, String>> {
+    let object = object::File::parse(file).ok()?;
     let functions = object.symbols().filter(|symbol| symbol.kind() == object::SymbolKind::Text);
-    functions.filter_map(|f| Some((f.address(), f.name().ok()?.to_owned()))).collect()
+    Some(functions.filter_map(|f| Some((f.address(), f.name().ok()?.to_owned()))).collect())
 }
 
-/// The `.debug_*` sections of a file.
-struct DebugInfo {
-    // Before the file that it borrows from.
-    context: Context<EndianSlice<'static, NativeEndian>>,
-    _file: Mmap,
-}
-
-impl DebugInfo {
-    /// Those of `file`, if it has any and its build ID is `build_id`.
-    fn open(file: Mmap, build_id: Option<&[u8]>) -> Option<Self> {
-        // SAFETY: the mapping lives, and does not move, as long as what borrows
-        // from it: both are fields of the result.
-        let bytes: &'static [u8] = unsafe { slice::from_raw_parts(file.as_ptr(), file.len()) };
-        let object = object::File::parse(bytes).ok()?;
-        object.section_by_name(".debug_line")?;
-        if object.build_id().ok()? != build_id {
-            return None;
-        }
-        let section = |id: gimli::SectionId| {
-            let section = object.section_by_name(id.name());
-            let data = section.and_then(|section| section.data().ok()).unwrap_or(&[]);
-            Ok::<_, gimli::Error>(EndianSlice::new(data, NativeEndian))
-        };
-        let context = Context::from_dwarf(Dwarf::load(section).ok()?).ok()?;
-        Some(DebugInfo { context, _file: file })
+/// The file that `code` was loaded from, then those that debug information was
+/// split off to; none if it was replaced since.
+pub(super) fn files(code: &Code) -> Vec<Mmap> {
+    let path = code.path();
+    let Some(file) = map(path) else { return Vec::new() };
+    let Ok(object) = object::File::parse(&*file) else { return Vec::new() };
+    if !is_loaded_file(code, &object) {
+        tracing::warn!(path = %path.display(), "the file was replaced since it was loaded");
+        return Vec::new();
     }
-
-    /// The functions at an address in the file, innermost first.
-    fn locations(&self, address: u64) -> Vec<Location> {
-        let mut locations = Vec::new();
-        let Ok(mut frames) = self.context.find_frames(address).skip_all_loads() else {
-            return locations;
-        };
-        while let Ok(Some(frame)) = frames.next() {
-            let Some(function) = frame.function else { continue };
-            let name = function.raw_name().ok().map(|name| name.into_owned());
-            let line = frame.location.and_then(|location| location.line);
-            locations.push(Location { name, offset: line.map(u64::from) });
-        }
-        locations
-    }
+    let split = split_files(path, &object).into_iter().filter_map(|path| {
+        let file = map(&path)?;
+        let id = object::File::parse(&*file).ok()?.build_id().ok()?.map(<[u8]>::to_vec);
+        (id.as_deref() == object.build_id().ok()?).then_some(file)
+    });
+    let split: Vec<Mmap> = split.collect();
+    [file].into_iter().chain(split).collect()
 }
 
 fn map(path: &Path) -> Option<Mmap> {

@@ -1,8 +1,9 @@
 //! A trace for programs: one JSON object on one line, complete. May not read
 //! anything but the [`Trace`].
 
-use super::{Entry, Frame, Trace};
-use crate::TrapDetail;
+use super::{Entry, Frame, Trace, names};
+use crate::{SourceFrame, TrapDetail};
+use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
 /// A trace as JSON. Offsets are numbers; what is not known is left out.
@@ -10,10 +11,13 @@ pub(super) struct Json<'a>(pub(super) &'a Trace<'a>);
 
 impl Display for Json<'_> {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
-        let Trace { code, detail, message, entries } = self.0;
+        let Trace { code, running, detail, message, entries } = self.0;
         f.write_str("{")?;
         if let Some(code) = code {
             write!(f, "\"trap\":\"{code:?}\",")?;
+        }
+        if *running {
+            f.write_str("\"running\":true,")?;
         }
         write!(f, "\"message\":{}", Text(message))?;
         match *detail {
@@ -51,7 +55,36 @@ fn write_frame(f: &mut Formatter, number: u64, frame: &Frame) -> fmt::Result {
     write_number(f, "function_offset", frame.function_offset)?;
     write!(f, ",\"file\":{}", Text(&frame.file))?;
     write_number(f, "native_offset", frame.native_offset)?;
-    write!(f, ",\"inlined\":{}}}", frame.inlined)
+    write!(f, ",\"inlined\":{}", frame.inlined)?;
+    if !frame.source.is_empty() {
+        f.write_str(",\"source\":[")?;
+        for (i, source) in frame.source.iter().enumerate() {
+            f.write_str(if i > 0 { "," } else { "" })?;
+            write_source(f, source)?;
+        }
+        f.write_str("]")?;
+    }
+    f.write_str("}")
+}
+
+fn write_source(f: &mut Formatter, source: &SourceFrame) -> fmt::Result {
+    let function = source.function.as_deref().map(names::demangled);
+    let file = source.path().map(|path| path.to_string_lossy().into_owned());
+    let texts = [("function", function), ("file", file.map(Cow::Owned))];
+    let mut separator = "{";
+    for (key, text) in texts {
+        if let Some(text) = text {
+            write!(f, "{separator}\"{key}\":{}", Text(&text))?;
+            separator = ",";
+        }
+    }
+    for (key, number) in [("line", source.line), ("column", source.column)] {
+        if let Some(number) = number {
+            write!(f, "{separator}\"{key}\":{number}")?;
+            separator = ",";
+        }
+    }
+    f.write_str(if separator == "{" { "{}" } else { "}" })
 }
 
 /// A further key, if there is a number to it.

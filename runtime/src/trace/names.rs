@@ -13,6 +13,11 @@ pub(super) fn readable(name: &str, signature: bool) -> Cow<'_, str> {
     }
 }
 
+/// The name in the source language, with nothing escaped.
+pub(super) fn demangled(name: &str) -> Cow<'_, str> {
+    demangle(name, false).map_or(Cow::Borrowed(name), Cow::Owned)
+}
+
 /// The text without control characters.
 pub(super) fn escape_controls(name: &str) -> Cow<'_, str> {
     if !name.contains(char::is_control) {

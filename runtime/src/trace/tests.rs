@@ -6,12 +6,14 @@ fn frame(name: &'static str, offset: u64) -> Entry<'static> {
     Entry::Wasm(Frame {
         module: "app".into(),
         file: "/lib/app.so".into(),
+        wasm_file: "app.wasm".into(),
         function: Some(3),
         name: Some(name.into()),
         offset: Some(offset),
         function_offset: Some(offset & 0xff),
         inlined: false,
         native_offset: Some(0x1a00 + offset),
+        source: Arc::default(),
     })
 }
 
@@ -24,6 +26,7 @@ fn change(entry: Entry<'static>, change: impl FnOnce(&mut Frame)) -> Entry<'stat
 fn out_of_bounds(entries: Vec<Entry<'static>>) -> Trace<'static> {
     Trace {
         code: Some(TrapCode::MemoryOutOfBounds),
+        running: false,
         detail: TrapDetail::Address { address: 0x2d0b0, memory_size: Some(0x20000) },
         message: "out of bounds memory access (address 0x2d0b0, memory size 0x20000)".into(),
         entries,
@@ -33,6 +36,7 @@ fn out_of_bounds(entries: Vec<Entry<'static>>) -> Trace<'static> {
 fn exhausted(entries: Vec<Entry<'static>>) -> Trace<'static> {
     Trace {
         code: Some(TrapCode::StackOverflow),
+        running: false,
         detail: TrapDetail::None,
         message: "call stack exhausted".into(),
         entries,
@@ -91,10 +95,84 @@ wasm trap: out of bounds memory access (address 0x2d0b0, memory size 0x20000)
     );
 }
 
+fn position(function: &str, line: u32) -> SourceFrame {
+    SourceFrame {
+        function: Some(function.into()),
+        directory: Some("/home/me".into()),
+        file: Some("src/leaf.c".into()),
+        line: Some(line),
+        column: (line > 1).then_some(9),
+    }
+}
+
+fn with_sources() -> Trace<'static> {
+    let mut trace = sample();
+    trace.entries[0] = change(frame("leaf", 0x238), |f| {
+        f.source = [position("_ZN1a1bEv", 12), position("leaf", 1)].into();
+    });
+    trace.entries.truncate(2);
+    trace
+}
+
+#[cfg(feature = "cli")]
+#[test]
+fn sources() {
+    check(
+        &with_sources(),
+        Format::Short,
+        "\
+wasm trap: out of bounds memory access (address 0x2d0b0, memory size 0x20000)
+#00: 0x0238 - leaf
+        at a::b src/leaf.c:12:9 (inlined)
+        at leaf src/leaf.c:1
+#01: 0x12ab - $f5
+",
+    );
+    check(
+        &with_sources(),
+        Format::Full,
+        "\
+wasm trap: out of bounds memory access (address 0x2d0b0, memory size 0x20000)
+#00: 0x0238 - leaf
+     app, function 3+0x38, app.so+0x1c38
+        at a::b() /home/me/src/leaf.c:12:9 (inlined)
+        at leaf /home/me/src/leaf.c:1
+#01: 0x12ab - $f5
+     app, function 5+0xab, app.so+0x2cab
+",
+    );
+    let json = with_sources().display(Format::Json, false).to_string();
+    let expected = concat!(
+        r#""inlined":false,"source":[{"function":"a::b","file":"/home/me/src/leaf.c","line":12,"#,
+        r#""column":9},{"function":"leaf","file":"/home/me/src/leaf.c","line":1}]},"#
+    );
+    assert!(json.contains(expected), "{json}");
+}
+
+#[test]
+fn web() {
+    let mut trace = sample();
+    trace.entries.push(Entry::Omitted(7));
+    check(
+        &trace,
+        Format::Web,
+        "\
+RuntimeError: out of bounds memory access (address 0x2d0b0, memory size 0x20000)
+    at leaf (app.wasm:wasm-function[3]:0x238)
+    at app.wasm:wasm-function[5]:0x12ab
+    at <anonymous>
+    at main (app.wasm:wasm-function[3]:?)
+    at app.wasm:wasm-function[?]:0x1234567
+    ... 7 more
+",
+    );
+}
+
 #[test]
 fn error() {
     let trace = Trace {
         code: None,
+        running: false,
         detail: TrapDetail::None,
         message: "no such file".into(),
         entries: vec![Entry::Host, frame("main", 0x20)],
@@ -193,6 +271,13 @@ fn long_traces_are_bounded() {
         assert!(text.contains(" more frames of f\n"));
         assert!(text.contains("#999: 0x0f9c - f\n"));
         assert!(text.lines().all(|line| line.chars().count() <= 80));
+        let mut entries = entries.clone();
+        for entry in &mut entries {
+            let Entry::Wasm(frame) = entry else { unreachable!() };
+            frame.source = [position("f", 1)].into();
+        }
+        let text = exhausted(entries).display(format, false).to_string();
+        assert!(text.lines().count() <= 65, "\n{text}");
     }
     let json = exhausted(entries).display(Format::Json, false).to_string();
     assert_eq!(json.matches("\"index\"").count(), 1000);

@@ -2,12 +2,15 @@
 //! but the [`Trace`].
 
 use super::collapse::{Line, shorten};
-use super::{Entry, Format, Frame, Trace, names};
+use super::{Entry, Format, Frame, Trace, names, source};
 use std::borrow::Cow;
 use std::fmt::{self, Display, Formatter};
 
 /// Most lines of a trace, the first not counted.
 const MOST_LINES: usize = 64;
+
+/// Of a trace with many lines per entry, so many entries are shown still.
+const FEWEST_ENTRIES: usize = 12;
 
 /// What stands where a number would.
 const INDENT: &str = "    ";
@@ -37,7 +40,11 @@ impl<'a> Text<'a> {
     }
 
     fn head(&self, f: &mut Formatter) -> fmt::Result {
-        let what = if self.trace.code.is_some() { "wasm trap:" } else { "error:" };
+        let what = match self.trace {
+            Trace { running: true, .. } => "wasm stack:",
+            Trace { code: Some(_), .. } => "wasm trap:",
+            _ => "error:",
+        };
         writeln!(f, "{} {}", self.paint(Style::Error, what), self.trace.message)
     }
 
@@ -46,18 +53,30 @@ impl<'a> Text<'a> {
         let offset = self.paint(Style::Offset, Offset(frame.offset));
         let name = self.paint(Style::Name, name(frame, self.full));
         write!(f, "{number} {offset} - {name}")?;
-        if !self.full {
-            if self.several_modules {
-                let module = format!("in {}", names::escape_controls(&frame.module));
-                write!(f, " {}", self.paint(Style::Faint, module))?;
+        if self.full {
+            if frame.inlined {
+                write!(f, " {}", self.paint(Style::Faint, "(inlined)"))?;
             }
-            return writeln!(f);
-        }
-        if frame.inlined {
-            write!(f, " {}", self.paint(Style::Faint, "(inlined)"))?;
+            write!(f, "\n{INDENT} {}", self.paint(Style::Faint, Details(frame)))?;
+        } else if self.several_modules {
+            let module = format!("in {}", names::escape_controls(&frame.module));
+            write!(f, " {}", self.paint(Style::Faint, module))?;
         }
         writeln!(f)?;
-        writeln!(f, "{INDENT} {}", self.paint(Style::Faint, Details(frame)))
+        source::lines(&frame.source, self.full).iter().try_for_each(|line| {
+            writeln!(f, "{}", self.paint(Style::Faint, line))
+        })
+    }
+
+    /// How many entries to show, so that there are at most some [`MOST_LINES`].
+    fn most_entries(&self) -> usize {
+        let lines = |entry: &Entry| match entry {
+            Entry::Wasm(frame) => 1 + usize::from(self.full) + frame.source.len(),
+            Entry::Host | Entry::Omitted(_) => 1,
+        };
+        let entries = &self.trace.entries;
+        let all = entries.iter().map(lines).sum::<usize>().max(1);
+        (MOST_LINES * entries.len() / all).clamp(FEWEST_ENTRIES, MOST_LINES)
     }
 
     /// Stands for entries that are not shown.
@@ -85,7 +104,7 @@ impl Display for Text<'_> {
         }
         let entries = &self.trace.entries;
         let mut number = 0;
-        for line in shorten(entries, if self.full { MOST_LINES / 2 } else { MOST_LINES }) {
+        for line in shorten(entries, self.most_entries()) {
             let shown = match line {
                 Line::Frame(at) => at..at + 1,
                 Line::More(hidden) => hidden,
@@ -111,6 +130,11 @@ fn several_modules(entries: &[Entry]) -> bool {
     });
     let first = modules.next();
     modules.any(|module| Some(module) != first)
+}
+
+/// Offset and function.
+pub(super) fn title(frame: &Frame) -> String {
+    format!("{} - {}", Offset(frame.offset), name(frame, false))
 }
 
 /// The name to show: the module's, else one made of the index.

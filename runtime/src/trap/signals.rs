@@ -3,9 +3,9 @@
 //! frames.
 
 use std::ffi::{c_int, c_void};
-use std::mem::{MaybeUninit, zeroed};
+use std::mem::zeroed;
 use std::sync::OnceLock;
-use std::{io, mem, ptr};
+use std::{io, ptr};
 
 use libc::{sigaction, siginfo_t, stack_t, ucontext_t};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
@@ -13,6 +13,7 @@ use wasm2so_abi::TrapCode;
 
 use super::{TrapDetail, regions};
 use crate::activation::{Activation, Left};
+use crate::signals::{action, change_action, default_action, forward, is_fault};
 use crate::unwind::Context;
 use crate::unwind::arch::{Registers, redirect};
 
@@ -27,12 +28,10 @@ fn install_handler() -> io::Result<()> {
     static INSTALLED: OnceLock<Result<(), i32>> = OnceLock::new();
     INSTALLED
         .get_or_init(|| {
-            let mut ours = empty_action();
-            ours.sa_sigaction = handle as *const () as usize;
             // NODEFER: a fault in here is a bug; it then goes to the previous
             // handler, as that thread is not on a wasm stack.
-            ours.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_NODEFER;
-            let mut previous = [empty_action(); 2];
+            let ours = action(handle, libc::SA_NODEFER);
+            let mut previous = [default_action(); 2];
             for (previous, signal) in previous.iter_mut().zip(SIGNALS) {
                 change_action(signal, None, Some(previous))?;
             }
@@ -43,32 +42,14 @@ fn install_handler() -> io::Result<()> {
         .map_err(io::Error::from_raw_os_error)
 }
 
-fn empty_action() -> sigaction {
-    // SAFETY: all zeroes is a valid `sigaction`: default action, empty mask.
-    unsafe { zeroed() }
-}
-
-/// `sigaction(2)`. Safe to call in a signal handler.
-fn change_action(
-    signal: c_int,
-    new: Option<&sigaction>,
-    old: Option<&mut sigaction>,
-) -> Result<(), i32> {
-    let new = new.map_or(ptr::null(), ptr::from_ref);
-    let old = old.map_or(ptr::null_mut(), ptr::from_mut);
-    // SAFETY: valid or null pointers; `handle` upholds what a handler must.
-    match unsafe { sigaction(signal, new, old) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error().raw_os_error().unwrap_or(0)),
-    }
-}
-
 unsafe extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel passes valid pointers, not used by others meanwhile.
     let handled = unsafe { trap(signal, &*info, &mut *context.cast()) };
     if !handled {
+        let place = SIGNALS.iter().position(|s| *s == signal).unwrap_or(0);
+        let previous = PREVIOUS.get().map_or_else(default_action, |previous| previous[place]);
         // SAFETY: the handler's own arguments.
-        unsafe { forward(signal, info, context) };
+        unsafe { forward(&previous, signal, info, context) };
     }
 }
 
@@ -80,7 +61,7 @@ unsafe fn trap(signal: c_int, info: &siginfo_t, context: &mut ucontext_t) -> boo
     let Some(activation) = Activation::innermost() else { return false };
     let registers = Registers::interrupted(context);
     let stack = activation.stack();
-    if !from_kernel(info) || !stack.contains(registers.sp()) {
+    if !is_fault(info) || !stack.contains(registers.sp()) {
         return false;
     }
     // SAFETY: these signals come with an address.
@@ -105,55 +86,6 @@ unsafe fn trap(signal: c_int, info: &siginfo_t, context: &mut ucontext_t) -> boo
     // whatever the runtime does there itself has no destructors.
     redirect(context, unsafe { activation.leave_interrupted(left) });
     true
-}
-
-/// Whether the signal is a fault of the thread, not sent by a process.
-fn from_kernel(info: &siginfo_t) -> bool {
-    info.si_code > 0
-}
-
-/// Does what would have happened without our handler.
-///
-/// # Safety
-/// The arguments must be those of a signal handler of this thread.
-unsafe fn forward(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
-    let place = SIGNALS.iter().position(|s| *s == signal).unwrap_or(0);
-    let previous = PREVIOUS.get().map_or_else(empty_action, |previous| previous[place]);
-    // SAFETY: the caller's promise.
-    let fault = from_kernel(unsafe { &*info });
-    match previous.sa_sigaction {
-        libc::SIG_IGN if !fault => {}
-        // The kernel does not let faults be ignored.
-        libc::SIG_DFL | libc::SIG_IGN => {
-            let _ = change_action(signal, Some(&empty_action()), None);
-            if !fault {
-                // SAFETY: no requirements.
-                unsafe { libc::raise(signal) };
-            }
-            // A fault happens again on return, and ends the process where it
-            // occurred: the core dump shows that place.
-        }
-        handler => {
-            let mut mask = previous.sa_mask;
-            // SAFETY: valid pointers; the handler was installed for this signal,
-            // with the flag that says which of the two types it has.
-            unsafe {
-                if previous.sa_flags & libc::SA_NODEFER == 0 {
-                    libc::sigaddset(&mut mask, signal);
-                }
-                let mut old = MaybeUninit::uninit();
-                libc::pthread_sigmask(libc::SIG_BLOCK, &mask, old.as_mut_ptr());
-                if previous.sa_flags & libc::SA_SIGINFO != 0 {
-                    type Handler = unsafe extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
-                    mem::transmute::<usize, Handler>(handler)(signal, info, context);
-                } else {
-                    type Handler = unsafe extern "C" fn(c_int);
-                    mem::transmute::<usize, Handler>(handler)(signal);
-                }
-                libc::pthread_sigmask(libc::SIG_SETMASK, old.as_ptr(), ptr::null_mut());
-            }
-        }
-    }
 }
 
 /// A thread's alternate signal stack, for its faults on a full one; freed when

@@ -7,14 +7,14 @@ use std::ffi::{c_int, c_ulonglong, c_void};
 use std::mem::MaybeUninit;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::{fmt, io};
 
 use wasm2so_abi::ModuleDescriptor;
 
 use super::cursor::Cfi;
 use super::ranges::{RangeHandle, RangeTable};
-use crate::symbolize::Symbols;
+use crate::symbolize::{Sources, Symbols};
 
 /// The compiled modules; the words are `*const Code`.
 static MODULES: RangeTable = RangeTable::new();
@@ -27,6 +27,7 @@ pub struct Code {
     path: PathBuf,
     object: Object,
     pub(crate) symbols: OnceLock<Symbols>,
+    pub(crate) sources: Mutex<Option<Sources>>,
     _library: Arc<dyn Any + Send + Sync>,
 }
 
@@ -52,8 +53,8 @@ pub(crate) fn register_module(
     let object = Object::around((&raw const *descriptor) as u64)
         .ok_or_else(|| io::Error::other("the module has no unwind tables"))?;
     let Range { start, end } = object.range.clone();
-    let symbols = OnceLock::new();
-    let code = Arc::new(Code { descriptor, path, object, symbols, _library: library });
+    let (symbols, sources) = (OnceLock::new(), Mutex::default());
+    let code = Arc::new(Code { descriptor, path, object, symbols, sources, _library: library });
     let range = MODULES.insert(start as usize, end as usize, Arc::as_ptr(&code) as usize);
     Ok(CodeHandle { _range: range, code })
 }
@@ -81,6 +82,12 @@ impl Code {
     /// The `.so` file it was loaded from.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Name of the wasm file that it was compiled from.
+    pub fn wasm_file_name(&self) -> &str {
+        // SAFETY: the descriptor was checked when it was loaded.
+        unsafe { self.descriptor.file_name.as_str() }
     }
 
     /// The module's constant data.
@@ -111,10 +118,9 @@ impl Code {
     /// Shares what [`Code::find`] found.
     ///
     /// # Safety
-    /// The module must still be registered.
+    /// The module must still be registered, or retained.
     pub(crate) unsafe fn share(found: *const Code) -> Arc<Code> {
-        // SAFETY: `found` comes from `Arc::as_ptr`, and the registered handle
-        // holds a count.
+        // SAFETY: `found` comes from `Arc::as_ptr`, and there is a count left.
         unsafe {
             Arc::increment_strong_count(found);
             Arc::from_raw(found)

@@ -16,9 +16,11 @@ mod tests;
 
 pub(crate) use ranges::{RangeHandle, RangeTable};
 
+use std::ops::Range;
+
 use arch::Registers;
 use code::{Code, Object};
-use cursor::{Caller, Cursor};
+use cursor::{Caller, Cursor, StepError};
 use record::RawFrame;
 
 use crate::activation::Activation;
@@ -33,8 +35,9 @@ pub(crate) struct Context {
 }
 
 /// Native functions that may lie between wasm and the point where it was left:
-/// a C library function and what it calls, or the runtime's own few.
-const MAX_NATIVE_FRAMES: usize = 16;
+/// a C library function and what it calls, the runtime's own few, or a signal
+/// handler.
+const MAX_NATIVE_FRAMES: usize = 32;
 
 /// Walks stacks; holds the working memory for that, to be reused.
 pub(crate) struct Walker {
@@ -58,9 +61,31 @@ impl Walker {
         mut visit: impl FnMut(RawFrame),
     ) -> bool {
         self.cursor.start();
-        let found = self.walk_activation(context, activation, &mut visit);
+        let found = self.walk_activation(context, activation, 0..0, &mut visit);
         self.walk_callers(activation.outer(), &mut visit);
         found
+    }
+
+    /// Visits the wasm frames of this thread, which a signal interrupted
+    /// anywhere. `native` is the memory in which it may have been, other than
+    /// wasm's stacks, from the interrupted stack pointer on.
+    pub(crate) fn walk_interrupted(
+        &mut self,
+        registers: Registers,
+        native: Range<u64>,
+        mut visit: impl FnMut(RawFrame),
+    ) {
+        self.cursor.start();
+        let Some(activation) = Activation::innermost() else { return };
+        if activation.host_caller().is_some() {
+            // As exact as any walk through the host's frames, and surer.
+            return self.walk_callers(Some(activation), &mut visit);
+        }
+        if activation.is_running() {
+            let context = Context { registers, after_call: false };
+            self.walk_activation(context, activation, native, &mut visit);
+        }
+        self.walk_callers(activation.outer(), &mut visit);
     }
 
     /// Visits the wasm frames of `activation`, which is in a host function, and
@@ -79,25 +104,29 @@ impl Walker {
             visit(RawFrame::HOST);
             if let Some(registers) = activation.host_caller() {
                 let context = Context { registers, after_call: true };
-                self.walk_activation(context, activation, visit);
+                self.walk_activation(context, activation, 0..0, visit);
             }
             next = activation.outer();
         }
     }
 
     /// Visits the wasm frames on one stack: after the native ones in which wasm
-    /// was left, until the entry thunk.
+    /// was left, until the entry thunk. Native frames may also be in `native`.
     fn walk_activation(
         &mut self,
         mut context: Context,
         activation: &Activation,
+        native: Range<u64>,
         visit: &mut impl FnMut(RawFrame),
     ) -> bool {
         let stack = activation.stack().usable();
         let read_stack = |address: u64| {
-            let inside = stack.start <= address && address <= stack.end - 8;
-            // SAFETY: the stack is mapped, readable memory of this thread.
-            inside.then(|| unsafe { (address as *const u64).read_unaligned() })
+            let inside = |memory: &Range<u64>| {
+                memory.start <= address && address <= memory.end.saturating_sub(8)
+            };
+            // SAFETY: both are mapped, readable memory of this thread.
+            (inside(&stack) || inside(&native))
+                .then(|| unsafe { (address as *const u64).read_unaligned() })
         };
         let mut module: Option<&Code> = None;
         let mut native_frames = 0;
@@ -111,6 +140,13 @@ impl Walker {
             }
             let caller = if let Some(module) = module {
                 let caller = self.cursor.step(module.cfi(), &registers, pc, read_stack);
+                if !found && !after_call && matches!(caller, Err(StepError::Cfi(_))) {
+                    // The linker's stubs have no tables, and push nothing.
+                    let Some(outer) = registers.caller_of_stub(read_stack) else { return false };
+                    context = Context { registers: outer, after_call: true };
+                    found = true;
+                    continue;
+                }
                 if caller.as_ref().is_ok_and(|c| c.callee == activation.thunk()) {
                     return true;
                 }
@@ -125,8 +161,11 @@ impl Walker {
                 return found;
             };
             match caller {
-                // Each frame lies above the one it called, so this ends.
-                Ok(Caller { registers: outer, after_call, .. }) if outer.sp() > registers.sp() => {
+                // Each frame lies above the one it called, so this ends. Native
+                // ones may be on another stack; they are counted.
+                Ok(Caller { registers: outer, after_call, .. })
+                    if outer.sp() > registers.sp() || !found =>
+                {
                     context = Context { registers: outer, after_call };
                 }
                 _ => return found,

@@ -2,8 +2,11 @@
 //! filled, and the owned trace made of it afterwards. Knows nothing of names or
 //! offsets.
 
+use std::ops::Range;
 use std::sync::Arc;
+use std::{mem, ptr};
 
+use super::arch::Registers;
 use super::code::Code;
 use super::{Context, Walker};
 use crate::activation::Activation;
@@ -21,7 +24,7 @@ pub(crate) struct RawFrame {
 
 impl RawFrame {
     /// Stands for the host functions between two activations.
-    pub(crate) const HOST: RawFrame = RawFrame { pc: 0, code: std::ptr::null(), after_call: true };
+    pub(crate) const HOST: RawFrame = RawFrame { pc: 0, code: ptr::null(), after_call: true };
 
     /// Where to look the frame up: return addresses may lie in the next
     /// function.
@@ -67,10 +70,36 @@ impl Recorder {
         self.walker.walk_from_host(activation, |frame| self.frames.push(frame));
     }
 
+    /// Records [`Walker::walk_interrupted`].
+    pub(crate) fn record_interrupted(&mut self, registers: Registers, native: Range<u64>) {
+        self.frames.clear();
+        self.walker.walk_interrupted(registers, native, |frame| self.frames.push(frame));
+    }
+
+    /// Keeps the modules of what was recorded last loaded. Safe to call in a
+    /// signal handler.
+    ///
+    /// # Safety
+    /// They must be loaded now, and be released before the next recording.
+    pub(crate) unsafe fn retain_modules(&self) {
+        // SAFETY: names of modules come from `Arc::as_ptr`.
+        self.frames.modules().for_each(|code| unsafe { Arc::increment_strong_count(code) });
+    }
+
+    /// Undoes [`Recorder::retain_modules`].
+    ///
+    /// # Safety
+    /// Once for each time that they were retained. In a signal handler only if
+    /// others keep them loaded, too.
+    pub(crate) unsafe fn release_modules(&self) {
+        // SAFETY: the caller's promise.
+        self.frames.modules().for_each(|code| unsafe { Arc::decrement_strong_count(code) });
+    }
+
     /// An owned copy of what was recorded last.
     ///
     /// # Safety
-    /// The modules of all frames must still be registered.
+    /// The modules of all frames must still be registered, or retained.
     pub(crate) unsafe fn to_trace(&self) -> Trace {
         // SAFETY: passed on to the caller.
         unsafe { self.frames.to_trace() }
@@ -101,25 +130,38 @@ impl Frames {
         self.total += 1;
     }
 
+    /// Number of frames that were not kept.
+    fn omitted(&self) -> u64 {
+        self.total - (self.head.len() + self.tail.len()) as u64
+    }
+
+    /// The kept frames, innermost first.
+    fn kept(&self) -> impl Iterator<Item = &RawFrame> {
+        let oldest = (self.omitted() as usize % TAIL).min(self.tail.len());
+        let (newer, older) = self.tail.split_at(oldest);
+        self.head.iter().chain(older).chain(newer)
+    }
+
+    /// The modules of the kept frames, each as often as frames of another come
+    /// before it.
+    fn modules(&self) -> impl Iterator<Item = *const Code> {
+        let mut last = ptr::null();
+        let codes = self.kept().map(|frame| frame.code);
+        codes.filter(move |&code| mem::replace(&mut last, code) != code && !code.is_null())
+    }
+
     /// # Safety
-    /// The modules of all frames must still be registered.
+    /// The modules of all frames must still be registered, or retained.
     unsafe fn to_trace(&self) -> Trace {
-        let kept = self.head.len() + self.tail.len();
-        let omitted = self.total - kept as u64;
-        let oldest = omitted as usize % TAIL;
-        let mut frames = Vec::with_capacity(kept);
-        frames.extend_from_slice(&self.head);
-        frames.extend_from_slice(&self.tail[oldest.min(self.tail.len())..]);
-        frames.extend_from_slice(&self.tail[..oldest.min(self.tail.len())]);
+        let frames: Vec<RawFrame> = self.kept().copied().collect();
         let mut modules: Vec<Arc<Code>> = Vec::new();
-        for frame in &frames {
-            let known = modules.iter().any(|module| Arc::as_ptr(module) == frame.code);
-            if !frame.code.is_null() && !known {
+        for code in self.modules() {
+            if !modules.iter().any(|module| Arc::as_ptr(module) == code) {
                 // SAFETY: passed on to the caller.
-                modules.push(unsafe { Code::share(frame.code) });
+                modules.push(unsafe { Code::share(code) });
             }
         }
-        Trace { frames, head: self.head.len(), omitted, modules }
+        Trace { frames, head: self.head.len(), omitted: self.omitted(), modules }
     }
 }
 

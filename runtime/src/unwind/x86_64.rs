@@ -132,6 +132,15 @@ impl Registers {
         registers.set(X86_64::RSP, frame.wrapping_add(2) as u64);
         registers
     }
+
+    /// Those of the caller of interrupted code that changed no register and left
+    /// nothing on the stack.
+    pub(crate) fn caller_of_stub(&self, read_stack: impl Fn(u64) -> Option<u64>) -> Option<Self> {
+        let mut registers = *self;
+        registers.set(X86_64::RA, read_stack(self.sp())?);
+        registers.set(X86_64::RSP, self.sp() + 8);
+        Some(registers)
+    }
 }
 
 /// Lets the interrupted code continue with `target` instead.

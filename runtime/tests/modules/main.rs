@@ -3,28 +3,72 @@
 //! Needs the `wasm2so` program: beside the tests' own target directory, or
 //! where the environment variable `WASM2SO` says.
 
+mod allocations;
 mod host;
 mod linking;
+mod sampling;
+mod stacks;
 mod state;
+mod stress;
+mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use wasmrun::{CallError, Config, Imports, Instance, Module, Store, TrapCode, Value};
 
-/// Compiles and loads a module in the text format.
+/// Compiles and loads a module in the text format; its file is gone.
 fn module(text: &str) -> Module {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let name = format!("wasmrun-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
-    std::fs::create_dir(&directory).unwrap();
-    let (wat, so) = (directory.join("module.wat"), directory.join("module.so"));
-    std::fs::write(&wat, text).unwrap();
-    let status = Command::new(compiler()).arg(&wat).arg("-o").arg(&so).status();
-    assert!(status.expect("build wasm2so first, or set WASM2SO").success());
-    let module = Module::load(&so).unwrap();
-    std::fs::remove_dir_all(&directory).unwrap();
-    module
+    Compiled::text(text).load()
+}
+
+/// A module's file, while it is needed.
+struct Compiled {
+    directory: PathBuf,
+}
+
+impl Compiled {
+    /// Compiles a module in the text format.
+    fn text(text: &str) -> Self {
+        let compiled = Self::new();
+        let wat = compiled.directory.join("module.wat");
+        std::fs::write(&wat, text).unwrap();
+        compiled.compile(&wat)
+    }
+
+    /// Compiles a file.
+    fn file(path: &Path) -> Self {
+        Self::new().compile(path)
+    }
+
+    fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("wasmrun-{}-{number}", std::process::id());
+        let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+        std::fs::create_dir(&directory).unwrap();
+        Compiled { directory }
+    }
+
+    fn compile(self, source: &Path) -> Self {
+        let status = Command::new(compiler()).arg(source).arg("-o").arg(self.path()).status();
+        assert!(status.expect("build wasm2so first, or set WASM2SO").success());
+        self
+    }
+
+    fn path(&self) -> PathBuf {
+        self.directory.join("module.so")
+    }
+
+    fn load(&self) -> Module {
+        Module::load(self.path()).unwrap()
+    }
+}
+
+impl Drop for Compiled {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.directory);
+    }
 }
 
 fn compiler() -> PathBuf {

@@ -1,0 +1,125 @@
+//! Running cases of a module through judge and subject, counting what comes of
+//! it, and keeping what is wrong.
+
+use crate::case::{Case, Surroundings};
+use crate::judge::Judge;
+use crate::subject::Subject;
+use crate::trace::{Verdict, judge, side_by_side};
+use anyhow::Result;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use wasm2so::options::OptLevel;
+
+/// What came of all cases so far.
+#[derive(Default)]
+pub struct Report {
+    /// Modules compiled.
+    pub modules: usize,
+    /// Cases compared, those without a trap included.
+    pub cases: usize,
+    /// Frames compared.
+    pub frames: usize,
+    /// Traps that are exact, by kind.
+    pub exact: BTreeMap<&'static str, usize>,
+    /// The same, by number of frames.
+    pub depths: BTreeMap<usize, usize>,
+    /// Stack overflows, of which only the kind is compared.
+    pub overflows: usize,
+    /// Cases that cannot be compared, by reason.
+    pub skipped: BTreeMap<String, usize>,
+    /// What is wrong, each with both traces.
+    pub wrong: Vec<String>,
+    /// Where to write modules that are wrong.
+    pub directory: PathBuf,
+}
+
+/// A module in both forms.
+pub struct Pair<'a> {
+    /// For files and messages.
+    pub name: &'a str,
+    /// The module.
+    pub wasm: &'a [u8],
+    /// Its judge.
+    pub judge: &'a Judge,
+    /// It compiled, at each level.
+    pub subjects: &'a [(OptLevel, Subject)],
+    /// How to run it.
+    pub surroundings: &'a Surroundings<'a>,
+}
+
+impl Report {
+    /// A report that writes into `directory`.
+    pub fn new(directory: &Path) -> Report {
+        Report { directory: directory.to_owned(), ..Report::default() }
+    }
+
+    /// Traps that are exact.
+    pub fn traps(&self) -> usize {
+        self.exact.values().sum()
+    }
+
+    /// Judges `case` at every level.
+    ///
+    /// # Errors
+    /// When the record makes no sense, or files cannot be written.
+    pub fn check(&mut self, pair: &Pair<'_>, case: &Case) -> Result<()> {
+        let truth = pair.judge.run(case, pair.surroundings)?;
+        if let crate::trace::Outcome::Unusable(reason) = &truth.outcome {
+            *self.skipped.entry(reason.clone()).or_default() += 1;
+            return Ok(());
+        }
+        for (level, subject) in pair.subjects {
+            let reported = subject.run(case, pair.surroundings);
+            self.cases += 1;
+            match judge(&truth, &reported) {
+                Verdict::Exact(code, depth) => {
+                    *self.exact.entry(code.message()).or_default() += 1;
+                    *self.depths.entry(depth).or_default() += 1;
+                    self.frames += depth;
+                }
+                Verdict::NoTrap => {}
+                Verdict::Overflow => self.overflows += 1,
+                Verdict::Skipped(reason) => *self.skipped.entry(reason).or_default() += 1,
+                Verdict::Wrong(what) => {
+                    let traces = side_by_side(&truth, &reported);
+                    let name = pair.name;
+                    let text = format!("{name} at {level:?}, {case:?}: {what} differs\n{traces}");
+                    self.wrong(name, pair.wasm, text)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what is wrong with a module.
+    ///
+    /// # Errors
+    /// When files cannot be written.
+    pub fn wrong(&mut self, name: &str, wasm: &[u8], text: String) -> Result<()> {
+        std::fs::create_dir_all(&self.directory)?;
+        let path = self.directory.join(format!("{name}.wasm"));
+        std::fs::write(&path, wasm)?;
+        let text = format!("{text}the module: {}\n", path.display());
+        std::fs::write(path.with_extension("txt"), &text)?;
+        self.wrong.push(text);
+        Ok(())
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Report { modules, cases, frames, overflows, .. } = self;
+        writeln!(f, "{modules} modules, {cases} executions compared, {} wrong", self.wrong.len())?;
+        writeln!(f, "{} traps, {frames} frames exact; {overflows} overflows", self.traps())?;
+        for (kind, count) in &self.exact {
+            writeln!(f, "  {count:>8} {kind}")?;
+        }
+        let deep = |least| self.depths.range(least..).map(|(_, count)| count).sum::<usize>();
+        writeln!(f, "  with ≥ 2 frames {}, ≥ 4 {}, ≥ 8 {}", deep(2), deep(4), deep(8))?;
+        for (reason, count) in &self.skipped {
+            writeln!(f, "  {count:>8} not compared: {reason}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,14 @@
+//! What a compiled module carries of the wasm file beside code and data: named
+//! ELF sections that are never loaded, so that they cost nothing to have.
+
+/// Name of the section with the SHA-256 of the whole wasm file.
+pub const FILE_HASH: &str = ".wasm.sha256";
+
+/// Name of the section with the SHA-256 of the Code section's payload: what a
+/// wasm file keeps when its custom sections are stripped or split off.
+pub const CODE_HASH: &str = ".wasm.code_sha256";
+
+/// A custom section that is kept unmodified is named this and its own name
+/// without a leading dot: `name` is in `.wasm.name`, `.debug_info` in
+/// `.wasm.debug_info`.
+pub const KEPT_PREFIX: &str = ".wasm.";

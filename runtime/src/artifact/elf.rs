@@ -1,0 +1,63 @@
+//! Looks at a file before the dynamic loader does, which crashes on one that
+//! was cut off, and runs constructors of any.
+
+use crate::error::{LoadError, Malformed};
+use memmap2::Mmap;
+use object::Endianness;
+use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
+use object::{Object, ObjectSymbol, elf};
+use std::fs::File;
+use std::io;
+use std::path::Path;
+use wasm2so_abi::ROOT_SYMBOL;
+
+/// Refuses a file that `wasm2so` has not written whole.
+///
+/// # Errors
+/// All but those that need the module loaded.
+pub(super) fn check(path: &Path) -> Result<(), LoadError> {
+    let file = map(path);
+    let file = file.map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+    if file.starts_with(b"\0asm") || path.extension().is_some_and(|extension| extension == "wat") {
+        return Err(LoadError::NotCompiled { path: path.to_owned() });
+    }
+    if !file.starts_with(b"\x7fELF\x02") {
+        return Err(LoadError::NotAModule { path: path.to_owned() });
+    }
+    let Some(object) = whole(&file) else {
+        return Err(LoadError::Malformed { path: path.to_owned(), what: Malformed::Truncated });
+    };
+    if !may_have_root(&object) {
+        return Err(LoadError::NotAModule { path: path.to_owned() });
+    }
+    Ok(())
+}
+
+fn map(path: &Path) -> io::Result<Mmap> {
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let file = File::open(path)?;
+    // SAFETY: whoever changes the file meanwhile breaks it for the loader, too.
+    unsafe { Mmap::map(&file) }
+}
+
+/// The file, if all that it speaks of is there.
+fn whole(file: &[u8]) -> Option<ElfFile64<'_>> {
+    // Reads the section headers, which are last.
+    let object = ElfFile64::<Endianness>::parse(file).ok()?;
+    let endian = object.endian();
+    let fits =
+        |offset: u64, size| offset.checked_add(size).is_some_and(|end| end <= file.len() as u64);
+    let mut segments = object.elf_program_headers().iter();
+    segments.all(|s| fits(s.p_offset(endian), s.p_filesz(endian))).then_some(object)
+}
+
+/// Whether the loader could find the root symbol.
+fn may_have_root(object: &ElfFile64<'_>) -> bool {
+    let header = object.elf_header();
+    // The loader has its own words for what is no shared object.
+    header.e_type(object.endian()) != elf::ET_DYN
+        || header.e_shoff(object.endian()) == 0
+        || object.dynamic_symbols().any(|symbol| symbol.name() == Ok(ROOT_SYMBOL))
+}

@@ -1,0 +1,245 @@
+//! The rules that every machine instruction of every function must keep, by
+//! what the wasm says of the offset in its row.
+
+use crate::chains::Chains;
+use crate::fields::Fields;
+use crate::image::{Function, Image, Label, function_index};
+use crate::machine::{Machine, Memory, decode};
+use crate::operators::{self, Touch};
+use crate::support::truth::{Truth, mnemonic};
+use iced_x86::{FlowControl, Formatter, GasFormatter, Mnemonic};
+use wasmparser::Operator;
+
+/// What was seen.
+#[derive(Debug, Default)]
+pub struct Counts {
+    pub functions: usize,
+    pub instructions: usize,
+    pub accesses: u64,
+    /// Other instructions that touch memory.
+    pub others: usize,
+    pub calls: u64,
+    /// Of them, those that raise a trap.
+    pub traps: usize,
+    pub tail_jumps: u64,
+    /// Accesses and calls that are in an inlined function.
+    pub inlined: usize,
+    pub rows: usize,
+}
+
+impl std::ops::AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.functions += other.functions;
+        self.instructions += other.instructions;
+        self.accesses += other.accesses;
+        self.others += other.others;
+        self.calls += other.calls;
+        self.traps += other.traps;
+        self.tail_jumps += other.tail_jumps;
+        self.inlined += other.inlined;
+        self.rows += other.rows;
+    }
+}
+
+/// An audit of one file.
+pub struct Audit<'a> {
+    pub image: &'a Image<'a>,
+    pub truth: &'a Truth<'a>,
+    pub chains: &'a Chains<'a>,
+    pub fields: &'a Fields,
+    pub counts: Counts,
+    pub violations: Vec<String>,
+}
+
+type Rule = Result<(), String>;
+
+/// Fails with `what` unless `holds`.
+fn demand(holds: bool, what: &str) -> Rule {
+    if holds { Ok(()) } else { Err(what.to_owned()) }
+}
+
+impl Audit<'_> {
+    /// Audits the whole file.
+    pub fn run(&mut self) {
+        for function in &self.image.functions {
+            self.counts.functions += 1;
+            for machine in decode(self.image, function) {
+                self.counts.instructions += 1;
+                if let Err(what) = self.check(function, &machine) {
+                    self.complain(function, &machine, &what);
+                }
+            }
+        }
+        for row in &self.image.rows {
+            self.counts.rows += 1;
+            let known =
+                row.line == 0 || self.truth.at(row.line).is_some() || self.truth.starts(row.line);
+            if !known {
+                self.violations
+                    .push(format!("{:#x}: row {:#x} is no offset", row.address, row.line));
+            }
+        }
+    }
+
+    fn complain(&mut self, function: &Function<'_>, machine: &Machine, what: &str) {
+        let mut text = String::new();
+        GasFormatter::new().format(&machine.instruction, &mut text);
+        let address = machine.instruction.ip();
+        let line = self.image.line(address);
+        let operator = self.truth.at(line).map_or("nothing".to_owned(), |(_, o)| mnemonic(o));
+        self.violations.push(format!(
+            "{address:#x} in {}: `{text}` at {line:#x} ({operator}): {what}",
+            function.name
+        ));
+    }
+
+    fn check(&mut self, function: &Function<'_>, machine: &Machine) -> Rule {
+        let Machine { instruction, memory, after_epilogue } = machine;
+        let address = instruction.ip();
+        let line = self.image.line(address);
+        let operator = self.truth.at(line).map(|(_, operator)| operator);
+        let ours = !instruction.is_invalid() && instruction.mnemonic() != Mnemonic::Ud2;
+        demand(ours, "no instruction of ours")?;
+
+        let label = match self.image.labels.get(&address).map(Vec::as_slice) {
+            None => None,
+            Some([label]) => Some(*label),
+            Some(_) => return Err("several labels".to_owned()),
+        };
+        match (memory, label) {
+            (Some(memory), Some(Label::Access)) => {
+                self.counts.accesses += 1;
+                access(operator.ok_or("an access at no operator")?, memory)?;
+                self.chain(function, address, line)?;
+            }
+            (Some(memory), Some(Label::Other)) => {
+                self.counts.others += 1;
+                self.other(operator, memory)?;
+            }
+            (Some(_), None) => return Err("touches memory unseen".to_owned()),
+            (None, Some(Label::Access)) => return Err("an access without memory".to_owned()),
+            (None, _) => {}
+        }
+
+        match instruction.flow_control() {
+            FlowControl::Call => {
+                let target = self.image.target(instruction.near_branch_target());
+                let target = target.ok_or("a call of nothing")?;
+                self.counts.calls += 1;
+                self.counts.traps += usize::from(target == "wasm2so.trap");
+                let operator = operator.ok_or("a call at no operator")?;
+                demand(is_call_of(operator, target), "a call that the operator does not make")?;
+                self.chain(function, address, line)
+            }
+            FlowControl::IndirectCall => {
+                self.counts.calls += 1;
+                let operator = operator.ok_or("a call at no operator")?;
+                demand(self.calls_pointer(operator), "a call that the operator does not make")?;
+                self.chain(function, address, line)
+            }
+            FlowControl::UnconditionalBranch | FlowControl::ConditionalBranch => {
+                let target = instruction.near_branch_target();
+                if function.range.contains(&target) {
+                    return Ok(());
+                }
+                self.counts.tail_jumps += 1;
+                let target = self.image.target(target).ok_or("a jump to nowhere")?;
+                demand(self.tail_calls(operator, target), "leaves the function")
+            }
+            FlowControl::IndirectBranch if *after_epilogue => {
+                self.counts.tail_jumps += 1;
+                demand(self.tail_calls_pointer(operator), "leaves the function")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn chain(&mut self, function: &Function<'_>, address: u64, line: u64) -> Rule {
+        let length = self.chains.check(address, function.index, line)?;
+        self.counts.inlined += usize::from(length > 1);
+        Ok(())
+    }
+
+    /// What is no access must not be one: it reads a constant, a table, or a
+    /// field of the instance that the operator needs.
+    fn other(&self, operator: Option<&Operator<'_>>, memory: &Memory) -> Rule {
+        let Memory { displacement, size, .. } = *memory;
+        if memory.writes {
+            let is_result =
+                self.fields.results_in_memory && !memory.indexed && displacement % 16 == 0;
+            return demand(is_result && !memory.reads, "writes unseen");
+        }
+        if memory.in_file {
+            return Ok(());
+        }
+        if operator.is_some_and(operators::reads_table) && size == 8 {
+            return Ok(());
+        }
+        demand(!memory.indexed, "reads an array unseen")?;
+        // A row without operator: hoisted, or in the prologue.
+        let known = match operator.is_none_or(operators::reads_instance) {
+            true => self.fields.is_any(displacement, size),
+            false => self.fields.is_operand(displacement, size),
+        };
+        demand(known, "reads no field of the instance")
+    }
+
+    /// Whether it calls what it finds in the instance, or in a table.
+    fn calls_pointer(&self, operator: &Operator<'_>) -> bool {
+        match operator {
+            Operator::Call { function_index } => self.is_imported(*function_index),
+            Operator::CallIndirect { .. } => true,
+            _ => operators::calls_builtin(operator),
+        }
+    }
+
+    fn tail_calls(&self, operator: Option<&Operator<'_>>, target: &str) -> bool {
+        let adapted = target.starts_with("wasm2so.adapt.");
+        match operator {
+            Some(Operator::ReturnCall { function_index: index }) => {
+                function_index(target) == Some(*index) || self.is_imported(*index) && adapted
+            }
+            Some(Operator::ReturnCallIndirect { .. }) => adapted,
+            _ => false,
+        }
+    }
+
+    fn tail_calls_pointer(&self, operator: Option<&Operator<'_>>) -> bool {
+        match operator {
+            Some(Operator::ReturnCall { function_index }) => self.is_imported(*function_index),
+            Some(Operator::ReturnCallIndirect { .. }) => true,
+            _ => false,
+        }
+    }
+
+    fn is_imported(&self, function: u32) -> bool {
+        function < self.truth.imported_functions
+    }
+}
+
+/// An access does what its operator does: the same way, as wide.
+fn access(operator: &Operator<'_>, memory: &Memory) -> Rule {
+    let touch = operators::touch(operator).ok_or("an access at an operator that has none")?;
+    let (fits, size) = match touch {
+        // Perhaps together with the store that follows.
+        Touch::Load(size) => (memory.reads, Some(size)),
+        Touch::Store(size) => (memory.writes && !memory.reads, Some(size)),
+        // In pieces as the compiler likes.
+        Touch::Bulk => (true, None),
+        Touch::Variable => (memory.writes && !memory.reads, None),
+    };
+    demand(fits, "reads or writes as the operator does not")?;
+    demand(size.is_none_or(|size| size == memory.size), "as wide as the operator is not")
+}
+
+/// Whether it calls the function with this symbol.
+fn is_call_of(operator: &Operator<'_>, target: &str) -> bool {
+    match target {
+        "wasm2so.trap" => operators::traps_by_call(operator),
+        "memmove" | "memcpy" => matches!(operator, Operator::MemoryCopy { .. }),
+        "memset" => matches!(operator, Operator::MemoryFill { .. }),
+        _ => function_index(target).is_some_and(|index| {
+            matches!(operator, Operator::Call { function_index } if *function_index == index)
+        }),
+    }
+}

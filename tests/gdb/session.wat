@@ -1,0 +1,50 @@
+;; What gdb walks through in tests/gdb.rs, which knows these functions by name
+;; and finds the offsets of their instructions in the binary.
+(module $session
+  (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
+  (memory (export "memory") 1)
+  (table funcref (elem $square))
+
+  ;; Inlined into its caller at -O3.
+  (func $leaf (param $address i32) (result i32)
+    (i32.load offset=16 (local.get $address)))
+
+  ;; Never inlined: what is in the table is not known before it runs.
+  (func $square (param $address i32) (result i32)
+    (local $value i32)
+    (local.set $value (call $leaf (local.get $address)))
+    (i32.mul (local.get $value) (local.get $value)))
+
+  ;; Inlined into its caller at -O3.
+  (func $sum (param $address i32) (param $times i32) (result i32)
+    (local $sum i32)
+    (loop $next
+      (local.set $sum
+        (i32.add (local.get $sum)
+          (call_indirect (param i32) (result i32) (local.get $address)
+            (i32.load (i32.const 256)))))
+      (local.set $times (i32.sub (local.get $times) (i32.const 1)))
+      (br_if $next (local.get $times)))
+    (local.get $sum))
+
+  ;; Sums the squares of what is at address + 16, so many times.
+  (func $run (export "run") (param $address i32) (param $times i32) (result i32)
+    (i32.store (i32.const 16) (i32.const 3))
+    (i32.add (i32.const 1)
+      (call $sum (local.get $address) (local.get $times))))
+
+  ;; Each operator that does something is one machine instruction at -O3.
+  (func $straight (export "straight") (param $value i32)
+    (i32.store (i32.const 0) (local.get $value))
+    (i32.store (i32.const 4) (local.get $value))
+    (i32.store (i32.const 8) (local.get $value))
+    (i32.store (i32.const 12) (local.get $value)))
+
+  ;; The host's function calls that of the same name in the C library.
+  (func $through (export "through") (result i32)
+    (i32.eqz (call $yield)))
+
+  ;; Until the stack is used up.
+  (func $down (export "down") (param $depth i32) (result i32)
+    (i32.add (i32.const 1)
+      (call $down (i32.add (local.get $depth) (i32.const 1))))))
