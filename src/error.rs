@@ -62,6 +62,6 @@ pub enum Error {
 
 impl From<wasmparser::BinaryReaderError> for Error {
     fn from(error: wasmparser::BinaryReaderError) -> Self {
-        Error::Invalid { offset: error.offset() as u64, message: error.message().to_owned() }
+        Error::Invalid { offset: error.offset(), message: error.message().to_owned() }
     }
 }

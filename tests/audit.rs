@@ -122,26 +122,32 @@ fn rust() {
 }
 
 /// Modules made of every kind of trap in every situation.
-fn every_trap(level: OptLevel) {
+fn every_trap(level: OptLevel, cpu: &str) {
     let situations = situations::with(true);
     let mut counts = Counts::default();
     for kind in kinds::all() {
         let wasm = support::wat(&situations::module(&kind, &situations));
-        let name = format!("{} at {level:?}", kind.site);
-        counts += audit(&wasm, &compile(&wasm, &name, &options(level, true)), &name);
+        let name = format!("{} at {level:?} for {cpu}", kind.site);
+        let options = Options { cpu: cpu.to_owned(), ..options(level, true) };
+        counts += audit(&wasm, &compile(&wasm, &name, &options), &name);
     }
-    println!("every trap at {level:?}: {counts:#?}");
+    println!("every trap at {level:?} for {cpu}: {counts:#?}");
     assert!(counts.tail_jumps > 0);
 }
 
 #[test]
 fn every_trap_at_o0() {
-    every_trap(OptLevel::O0);
+    every_trap(OptLevel::O0, "native");
 }
 
 #[test]
 fn every_trap_at_o3() {
-    every_trap(OptLevel::O3);
+    every_trap(OptLevel::O3, "native");
+}
+
+#[test]
+fn every_trap_for_old_processors() {
+    every_trap(OptLevel::O3, "x86-64-v2");
 }
 
 /// Bulk operations of constant length, which become instructions of any width,

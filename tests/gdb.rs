@@ -188,6 +188,37 @@ fn a_breakpoint_in_a_loop_is_hit_each_time() {
     }
 }
 
+/// Of the copies of an instruction in one function, gdb takes only the first for
+/// a line; the line table has them all.
+#[test]
+fn every_copy_of_an_instruction_can_be_stopped_at() {
+    for level in LEVELS {
+        let session = Session::new(level);
+        let start = format!("break 'session.wasm':{}", session.offset("total", "I32Store", 0));
+        let load = session.offset("total", "I32Load", 0);
+        let rows = format!(
+            "gdb.decode_line(\"'session.wasm':{load}\")[1][0].symtab.linetable().line({load})"
+        );
+        let set = format!("python copies = [gdb.Breakpoint('*%#x' % row.pc) for row in {rows}]");
+        let commands = [
+            &start,
+            "run",
+            "delete",
+            &set,
+            "python for copy in copies: copy.ignore_count = 1000",
+            "continue",
+            "python print(len(copies), 'hit', sum(copy.hit_count for copy in copies))",
+        ];
+        let Transcript { outputs, .. } = session.debug(&["total", "25"], &commands);
+        assert_contains(&outputs[5], "exited normally]");
+        let (copies, hits) = outputs[6].trim().split_once(" hit ").expect("what python prints");
+        let (copies, hits): (u32, u32) = (copies.parse().unwrap(), hits.parse().unwrap());
+        assert!(copies > 1 || level == OptLevel::O0, "the loop is not unrolled");
+        // Some are split up, with other instructions in between.
+        assert!(hits == 25 || hits > 25 && copies > 1, "{level:?}: {hits} hits, {copies} copies");
+    }
+}
+
 /// The lines where a program is after each of so many commands.
 fn walk(session: &Session, start: u64, command: &str, count: usize) -> Vec<u64> {
     let set = format!("break 'session.wasm':{start}");

@@ -83,10 +83,14 @@ fn trace_agrees(source: &str, least: usize) {
         let place = |position: &serde_json::Value| {
             let number = |key: &str| position[key].as_u64().unwrap_or_default();
             let file = position["file"].as_str().unwrap_or_default();
-            (file.replace("/./", "/"), number("line"), number("column"))
+            (judge::path(file), number("line"), number("column"))
         };
         let ours: Vec<_> =
             frame["source"].as_array().map_or(Vec::new(), |list| list.iter().map(place).collect());
+        let names = frame["source"].as_array().into_iter().flatten().map(|p| &p["function"]);
+        for name in names.filter_map(|name| name.as_str()) {
+            assert!(!name.starts_with("_ZN"), "`{name}` is demangled");
+        }
         let judged: Vec<_> = judged.into_iter().map(|(_, file, l, c)| (file, l, c)).collect();
         assert_eq!(ours, judged, "{frame}");
     }
@@ -133,6 +137,6 @@ fn short_trace() {
     assert_eq!(file(lines[2]), expect("price_of", "price_of", true), "{text}");
     assert_eq!(file(lines[3]), expect("total", "total", false), "{text}");
     assert!(lines[4].starts_with("#01: 0x") && lines[4].ends_with(" - main"), "{text}");
-    assert_eq!(file(lines[5]), expect("main", "main", false), "{text}");
+    assert_eq!(file(lines[5]), expect("__main_argc_argv", "main", false), "{text}");
     assert!(lines.iter().all(|line| line.chars().count() <= 80), "{text}");
 }

@@ -152,7 +152,7 @@ impl Edit for Arm<'_> {
             let number = self.plan.sites.get(&offset).copied();
             if tame && site == Site::Unreachable {
                 // Of the same type as the original.
-                constants(self.layout.types[out.place].results(), 7, out);
+                constants(self.layout.defined()[out.place].results(), 7, out);
                 out.put(&[Instruction::Return]);
                 return;
             }
@@ -173,7 +173,7 @@ impl Arm<'_> {
     /// Calls one of the functions further on, which one `n` says; that cannot
     /// become recursion by itself.
     fn call(&mut self, n: u64, out: &mut Output<'_>) {
-        let further = &self.layout.types[out.place + 1..];
+        let further = &self.layout.defined()[out.place + 1..];
         if further.is_empty() {
             return;
         }

@@ -17,7 +17,7 @@ pub struct Case {
 /// How to run cases.
 pub struct Surroundings<'a> {
     /// Makes the host of each.
-    pub host: &'a NewHost,
+    pub host: &'a NewHost<'a>,
     /// How long a case may take, in the judge's unit.
     pub fuel: u64,
 }

@@ -52,7 +52,7 @@ impl std::fmt::Display for Exit {
 impl std::error::Error for Exit {}
 
 /// Makes the host of a run.
-pub type NewHost = dyn Fn() -> Box<dyn Host> + Sync;
+pub type NewHost<'a> = dyn Fn() -> Box<dyn Host> + Sync + 'a;
 
 /// For any module: returns small numbers and nulls.
 ///

@@ -6,8 +6,7 @@ use crate::case::{Case, Surroundings};
 use crate::host::Wasi;
 use crate::judge::Judge;
 use crate::random::Random;
-use crate::report::{Pair, Report};
-use crate::subject::Subject;
+use crate::report::{Report, Trial};
 use anyhow::{Context, Result};
 use std::path::Path;
 use wasm2so::options::OptLevel;
@@ -35,9 +34,10 @@ pub fn run(
     let path = folder.join(format!("{name}.wasm"));
     let program = std::fs::read(&path)
         .with_context(|| format!("{}: build it with tests/programs/build", path.display()))?;
-    let surroundings = surroundings(folder, name);
-    let surroundings = Surroundings { host: &|| Box::new(surroundings.clone()), fuel: FUEL };
-    let mut random = Random::new(seed, PROGRAMS.iter().position(|p| *p == name).unwrap_or(9) as u64);
+    let host = surroundings(folder, name);
+    let surroundings = Surroundings { host: &|| Box::new(host.clone()), fuel: FUEL };
+    let mut random =
+        Random::new(seed, PROGRAMS.iter().position(|p| *p == name).unwrap_or(9) as u64);
     let executed = executed(&program, &surroundings)?;
     let mut left = count;
     while left > 0 {
@@ -53,7 +53,7 @@ fn surroundings(folder: &Path, name: &str) -> Wasi {
     let args = std::fs::read_to_string(folder.join(format!("{name}.args"))).unwrap_or_default();
     let stdin = std::fs::read(folder.join(format!("{name}.stdin"))).unwrap_or_default();
     let args = std::iter::once(name).chain(args.lines()).map(str::to_owned).collect();
-    Wasi { args, stdin, ..Wasi::default() }
+    Wasi::new(args, stdin)
 }
 
 fn main() -> Case {
@@ -92,28 +92,13 @@ fn variant(
     let Armed { wasm, .. } = arm::arm(program, Plan { sites, counted, tame: None })?;
     let judge = Judge::new(&wasm, false)?;
     let name = format!("{name}-{}", report.modules);
-    let mut subjects = Vec::new();
-    for &level in levels {
-        match Subject::new(&wasm, level) {
-            Ok(subject) => subjects.push((level, subject)),
-            Err(e) => report.wrong(&name, &wasm, format!("{name} at {level:?}: {e:#}\n"))?,
-        }
-    }
-    report.modules += 1;
     // Guards cost fuel, too.
     let surroundings = Surroundings { fuel: FUEL * 2, ..*surroundings };
-    let pair = Pair {
-        name: &name,
-        wasm: &wasm,
-        judge: &judge,
-        subjects: &subjects,
-        surroundings: &surroundings,
-    };
-    for (number, &(_, count)) in chosen.iter().enumerate() {
+    let cases = chosen.iter().zip(0..).map(|(&(_, count), number)| {
         // Rather early executions, so that much can be tried.
         let execution = 1 + random.below(u64::from(count).min(100)) as i32;
-        let globals = vec![(ARMED, number as i32), (COUNTDOWN, execution)];
-        report.check(&pair, &Case { globals, ..main() })?;
-    }
-    Ok(())
+        Case { globals: vec![(ARMED, number), (COUNTDOWN, execution)], ..main() }
+    });
+    let cases: Vec<Case> = cases.collect();
+    report.check(&Trial { name: &name, wasm: &wasm, judge: &judge }, levels, &surroundings, &cases)
 }

@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 use std::ops::Range;
-use wasmparser::{CompositeInnerType, FuncType, Parser, Payload, RefType, TypeRef};
+use wasmparser::{CompositeInnerType, ExternalKind, FuncType, Parser, Payload, RefType, TypeRef};
 
 /// Sizes of the index spaces, and where the functions are.
 #[derive(Default)]
@@ -18,7 +18,9 @@ pub struct Layout {
     pub funcref_tables: Vec<bool>,
     /// The start function.
     pub start: Option<u32>,
-    /// Type of each function defined.
+    /// Names and types of the exported functions.
+    pub exports: Vec<(String, FuncType)>,
+    /// Type of each function, those imported included.
     pub types: Vec<FuncType>,
     /// Where the body of each function defined is.
     pub bodies: Vec<Range<u64>>,
@@ -47,7 +49,10 @@ impl Layout {
                 Payload::ImportSection(section) => {
                     for import in section.into_imports() {
                         match import?.ty {
-                            TypeRef::Func(_) => layout.imported_functions += 1,
+                            TypeRef::Func(ty) => {
+                                layout.imported_functions += 1;
+                                layout.types.push(types[ty as usize].clone());
+                            }
                             TypeRef::Global(_) => layout.globals += 1,
                             TypeRef::Memory(_) => layout.memories += 1,
                             TypeRef::Table(ty) => layout.add_table(ty.element_type),
@@ -67,6 +72,15 @@ impl Layout {
                 }
                 Payload::MemorySection(section) => layout.memories += section.count(),
                 Payload::GlobalSection(section) => layout.globals += section.count(),
+                Payload::ExportSection(section) => {
+                    for export in section {
+                        let export = export?;
+                        if export.kind == ExternalKind::Func {
+                            let ty = layout.types[export.index as usize].clone();
+                            layout.exports.push((export.name.to_owned(), ty));
+                        }
+                    }
+                }
                 Payload::StartSection { func, .. } => layout.start = Some(func),
                 Payload::CodeSectionEntry(body) => layout.bodies.push(body.range()),
                 _ => {}
@@ -77,6 +91,11 @@ impl Layout {
 
     fn add_table(&mut self, element: RefType) {
         self.funcref_tables.push(element == RefType::FUNCREF);
+    }
+
+    /// Types of the functions defined.
+    pub fn defined(&self) -> &[FuncType] {
+        &self.types[self.imported_functions as usize..]
     }
 
     /// Index of the function whose body is around `offset`.

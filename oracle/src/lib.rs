@@ -11,10 +11,11 @@
 //!
 //! Cases come from [`smith`] (random modules), [`inject`] (real programs that
 //! can be made to trap at thousands of their sites) and [`kinds`] (every kind
-//! of trap in every calling situation).
+//! of trap in every calling situation) and [`cases`] (what was once wrong).
 
 pub mod arm;
 pub mod case;
+pub mod cases;
 pub mod host;
 pub mod inject;
 pub mod judge;

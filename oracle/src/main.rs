@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 use wasm2so::options::OptLevel;
 use wasm2so_oracle::report::Report;
-use wasm2so_oracle::smith;
+use wasm2so_oracle::{cases, inject, kinds, smith};
 
 /// Judges the traces of compiled modules by what the modules themselves record.
 #[derive(Parser)]
@@ -30,6 +30,9 @@ struct Arguments {
     /// Programs of `inject`; all, if not given.
     #[arg(long)]
     program: Vec<String>,
+    /// Where the programs are.
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/programs"))]
+    programs: PathBuf,
     /// Where to write what is wrong.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/oracle"))]
     output: PathBuf,
@@ -38,12 +41,16 @@ struct Arguments {
     keep_going: bool,
 }
 
+/// Modules that were once wrong.
+const CASES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cases");
+
 /// A source of cases.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum Source {
     Smith,
     Inject,
     Kinds,
+    Cases,
 }
 
 fn level(text: &str) -> Result<OptLevel, String> {
@@ -62,12 +69,48 @@ fn main() -> Result<ExitCode> {
         [] => &[OptLevel::O3, OptLevel::O2, OptLevel::O0],
         levels => levels,
     };
-    let start = Instant::now();
-    let mut report = Report::new(&arguments.output);
-    smith::run(arguments.seed, arguments.first, arguments.count, levels, &mut report)?;
-    println!("{levels:?}: {report}{:.1} s", start.elapsed().as_secs_f64());
-    for wrong in report.wrong.iter().take(3) {
-        println!("\n{wrong}");
+    let sources = match arguments.source.as_slice() {
+        [] => &[Source::Cases, Source::Kinds, Source::Smith, Source::Inject],
+        sources => sources,
+    };
+    let mut wrong = 0;
+    for &source in sources {
+        let start = Instant::now();
+        let mut report = Report::new(&arguments.output);
+        arguments.run(source, levels, &mut report)?;
+        println!("{source:?} at {levels:?}: {report}  {:.1} s", start.elapsed().as_secs_f64());
+        for text in report.wrong.iter().take(3) {
+            println!("\n{text}");
+        }
+        wrong += report.wrong.len();
+        if wrong > 0 && !arguments.keep_going {
+            break;
+        }
     }
-    Ok(if report.wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    if wrong == 0 {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let again: Vec<String> = std::env::args().skip(1).collect();
+    println!("again: cargo run -p wasm2so-oracle -- {}", again.join(" "));
+    Ok(ExitCode::FAILURE)
+}
+
+impl Arguments {
+    fn run(&self, source: Source, levels: &[OptLevel], report: &mut Report) -> Result<()> {
+        match source {
+            Source::Cases => cases::run(CASES.as_ref(), levels, report),
+            Source::Kinds => kinds::run(levels, report),
+            Source::Smith => smith::run(self.seed, self.first, self.count, levels, report),
+            Source::Inject => {
+                let programs: Vec<&str> = match self.program.as_slice() {
+                    [] => inject::PROGRAMS.to_vec(),
+                    programs => programs.iter().map(String::as_str).collect(),
+                };
+                for program in programs {
+                    inject::run(&self.programs, program, self.seed, self.count, levels, report)?;
+                }
+                Ok(())
+            }
+        }
+    }
 }

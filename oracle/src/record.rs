@@ -164,9 +164,27 @@ impl Edit for Record {
             out.put(&[GlobalGet(depth), here, I32Store(at(0))]);
             out.put(&[GlobalGet(depth), I32Const(4), I32Add, GlobalSet(depth)]);
         }
-        out.put(std::slice::from_ref(instruction));
+        match lane_store(instruction) {
+            Some(instead) => out.put(&instead),
+            None => out.put(std::slice::from_ref(instruction)),
+        }
         if is_call {
             out.put(&[GlobalGet(depth), I32Const(4), I32Sub, GlobalSet(depth)]);
         }
+    }
+}
+
+/// What does the same as an instruction that wasmi 2.0.0 cannot execute: it
+/// panics when it decodes its own form of these.
+fn lane_store<'a>(instruction: &Instruction<'a>) -> Option<[Instruction<'a>; 2]> {
+    use Instruction::{I8x16ExtractLaneU, I16x8ExtractLaneU, I32Store8, I32Store16};
+    match *instruction {
+        Instruction::V128Store8Lane { memarg, lane } => {
+            Some([I8x16ExtractLaneU(lane), I32Store8(memarg)])
+        }
+        Instruction::V128Store16Lane { memarg, lane } => {
+            Some([I16x8ExtractLaneU(lane), I32Store16(memarg)])
+        }
+        _ => None,
     }
 }

@@ -4,7 +4,7 @@
 use crate::case::{Case, Surroundings};
 use crate::judge::Judge;
 use crate::subject::Subject;
-use crate::trace::{Verdict, judge, side_by_side};
+use crate::trace::{Execution, Outcome, Verdict, judge, side_by_side};
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,18 +34,14 @@ pub struct Report {
     pub directory: PathBuf,
 }
 
-/// A module in both forms.
-pub struct Pair<'a> {
+/// A module on trial.
+pub struct Trial<'a> {
     /// For files and messages.
     pub name: &'a str,
     /// The module.
     pub wasm: &'a [u8],
     /// Its judge.
     pub judge: &'a Judge,
-    /// It compiled, at each level.
-    pub subjects: &'a [(OptLevel, Subject)],
-    /// How to run it.
-    pub surroundings: &'a Surroundings<'a>,
 }
 
 impl Report {
@@ -59,37 +55,64 @@ impl Report {
         self.exact.values().sum()
     }
 
-    /// Judges `case` at every level.
+    /// Compiles a module at every level and judges all `cases`.
     ///
     /// # Errors
     /// When the record makes no sense, or files cannot be written.
-    pub fn check(&mut self, pair: &Pair<'_>, case: &Case) -> Result<()> {
-        let truth = pair.judge.run(case, pair.surroundings)?;
-        if let crate::trace::Outcome::Unusable(reason) = &truth.outcome {
-            *self.skipped.entry(reason.clone()).or_default() += 1;
-            return Ok(());
-        }
-        for (level, subject) in pair.subjects {
-            let reported = subject.run(case, pair.surroundings);
-            self.cases += 1;
-            match judge(&truth, &reported) {
-                Verdict::Exact(code, depth) => {
-                    *self.exact.entry(code.message()).or_default() += 1;
-                    *self.depths.entry(depth).or_default() += 1;
-                    self.frames += depth;
+    pub fn check(
+        &mut self,
+        trial: &Trial<'_>,
+        levels: &[OptLevel],
+        surroundings: &Surroundings<'_>,
+        cases: &[Case],
+    ) -> Result<()> {
+        let Trial { name, wasm, judge } = trial;
+        let mut subjects = Vec::new();
+        for &level in levels {
+            match Subject::new(wasm, level) {
+                Ok((subject, inexact)) => {
+                    subjects.push((level, subject));
+                    if inexact > 0 {
+                        let what = "sites have no exact location, the compiler says";
+                        self.wrong(name, wasm, format!("{name} at {level:?}: {inexact} {what}\n"))?;
+                    }
                 }
-                Verdict::NoTrap => {}
-                Verdict::Overflow => self.overflows += 1,
-                Verdict::Skipped(reason) => *self.skipped.entry(reason).or_default() += 1,
-                Verdict::Wrong(what) => {
+                Err(e) => self.wrong(name, wasm, format!("{name} at {level:?}: {e:#}\n"))?,
+            }
+        }
+        self.modules += 1;
+        for case in cases {
+            let truth = judge.run(case, surroundings)?;
+            if let Outcome::Unusable(reason) = &truth.outcome {
+                *self.skipped.entry(reason.clone()).or_default() += 1;
+                continue;
+            }
+            for (level, subject) in &subjects {
+                let reported = subject.run(case, surroundings);
+                if let Verdict::Wrong(what) = self.count(&truth, &reported) {
                     let traces = side_by_side(&truth, &reported);
-                    let name = pair.name;
                     let text = format!("{name} at {level:?}, {case:?}: {what} differs\n{traces}");
-                    self.wrong(name, pair.wasm, text)?;
+                    self.wrong(name, wasm, text)?;
                 }
             }
         }
         Ok(())
+    }
+
+    fn count(&mut self, truth: &Execution, reported: &Execution) -> Verdict {
+        self.cases += 1;
+        let verdict = judge(truth, reported);
+        match &verdict {
+            Verdict::Exact(code, depth) => {
+                *self.exact.entry(code.message()).or_default() += 1;
+                *self.depths.entry(*depth).or_default() += 1;
+                self.frames += depth;
+            }
+            Verdict::Overflow => self.overflows += 1,
+            Verdict::Skipped(reason) => *self.skipped.entry(reason.clone()).or_default() += 1,
+            Verdict::NoTrap | Verdict::Wrong(_) => {}
+        }
+        verdict
     }
 
     /// Keeps what is wrong with a module.

@@ -232,7 +232,7 @@ impl Reencode for Rewriter<'_> {
         body: wasmparser::FunctionBody<'_>,
     ) -> Result<(), Error<Infallible>> {
         let mut locals = Vec::new();
-        let mut first_local = self.layout.types[self.function].params().len() as u32;
+        let mut first_local = self.layout.defined()[self.function].params().len() as u32;
         for group in body.get_locals_reader()? {
             let (count, ty) = group?;
             first_local += count;

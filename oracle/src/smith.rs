@@ -5,16 +5,16 @@ use crate::arm::{self, ARMED, Armed, COUNTDOWN, Plan};
 use crate::case::{Case, Surroundings};
 use crate::host::{self, Generic};
 use crate::judge::Judge;
+use crate::layout::Layout;
 use crate::random::Random;
 use crate::record::Recording;
-use crate::report::{Pair, Report};
-use crate::subject::Subject;
+use crate::report::{Report, Trial};
 use crate::trace::Outcome;
 use anyhow::{Context, Result};
 use arbitrary::Unstructured;
 use wasm_smith::{Config, MemoryOffsetChoices, Module};
 use wasm2so::options::OptLevel;
-use wasmparser::{ExternalKind, Parser, Payload, ValType};
+use wasmparser::ValType;
 use wasmrun::Value;
 
 /// In the judge's unit; more than enough for what ends at all.
@@ -55,31 +55,19 @@ fn one(seed: u64, number: u64, levels: &[OptLevel], report: &mut Report) -> Resu
     let (plain, counting) = (Judge::new(&wasm, false)?, Judge::new(&wasm, true)?);
     let judges = Judges { plain, counting, order };
     let mut cases = Vec::new();
-    for (export, params) in exports(&wasm)? {
-        cases.extend(cases_of(&export, &params, &judges, &surroundings, &mut random)?);
+    for (export, ty) in Layout::of(&wasm)?.exports {
+        cases.extend(cases_of(&export, ty.params(), &judges, &surroundings, &mut random)?);
     }
     if cases.is_empty() {
         return Ok(false);
     }
     let name = format!("smith-{seed}-{number}");
-    let mut subjects = Vec::new();
-    for &level in levels {
-        match Subject::new(&wasm, level) {
-            Ok(subject) => subjects.push((level, subject)),
-            Err(e) => report.wrong(&name, &wasm, format!("{name} at {level:?}: {e:#}\n"))?,
-        }
-    }
-    report.modules += 1;
-    let pair = Pair {
-        name: &name,
-        wasm: &wasm,
-        judge: &judges.plain,
-        subjects: &subjects,
-        surroundings: &surroundings,
-    };
-    for case in cases {
-        report.check(&pair, &case)?;
-    }
+    report.check(
+        &Trial { name: &name, wasm: &wasm, judge: &judges.plain },
+        levels,
+        &surroundings,
+        &cases,
+    )?;
     Ok(true)
 }
 
@@ -134,26 +122,6 @@ fn module(random: &mut Random) -> Option<Armed> {
     let (counted, tame) = (random.below(2) == 0, Some(random.clone()));
     let sites = sites.into_iter().zip(0..).collect();
     arm::arm(&wasm, Plan { sites, counted, tame }).ok()
-}
-
-/// The exported functions and their parameters.
-fn exports(wasm: &[u8]) -> Result<Vec<(String, Vec<ValType>)>> {
-    let types = wasmparser::Validator::new().validate_all(wasm)?;
-    let types = types.as_ref();
-    let mut exports = Vec::new();
-    for payload in Parser::new(0).parse_all(wasm) {
-        if let Payload::ExportSection(section) = payload? {
-            for export in section {
-                let export = export?;
-                if export.kind == ExternalKind::Func {
-                    let ty = types.core_function_at(export.index);
-                    let params = types[ty].unwrap_func().params().to_vec();
-                    exports.push((export.name.to_owned(), params));
-                }
-            }
-        }
-    }
-    Ok(exports)
 }
 
 /// What judges a module, and what counts executions of its sites.

@@ -119,7 +119,7 @@ enum Debug {
     Full,
     /// Line table and inlined functions: all that traces need.
     Line,
-    /// None: traces name functions but no offsets.
+    /// Nothing; traces name functions but no offsets.
     None,
 }
 

@@ -77,21 +77,21 @@ impl Plan {
 
 /// Neighbours that share a shard: at least one run, possibly empty.
 fn runs(module: &WasmModule<'_>) -> Vec<Range<u32>> {
-    let first = module.defined_functions().start;
-    let mut runs = vec![first..first];
-    let mut room = SHARD_BYTES;
-    for index in module.defined_functions() {
+    let all = module.defined_functions();
+    let mut start = all.start;
+    let mut runs = Vec::new();
+    let mut filled = 0;
+    for index in all.clone() {
         let body = module.body(index).expect("the range holds defined functions");
         let size = body.range.end - body.range.start;
-        let run = runs.last_mut().expect("there is one");
-        if size <= room || run.start == run.end {
-            run.end = index + 1;
-        } else {
-            runs.push(index..index + 1);
-            room = SHARD_BYTES;
+        if filled > 0 && filled + size > SHARD_BYTES {
+            runs.push(start..index);
+            start = index;
+            filled = 0;
         }
-        room = room.saturating_sub(size);
+        filled += size;
     }
+    runs.push(start..all.end);
     runs
 }
 

@@ -34,7 +34,7 @@ pub fn read(expr: &wasmparser::ConstExpr<'_>) -> Result<ConstExpr, Error> {
             Operator::End => break,
             other => {
                 return Err(Error::Unsupported {
-                    offset: offset as u64,
+                    offset,
                     what: format!("{other:?} in a constant expression"),
                 });
             }

@@ -125,7 +125,7 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
 
         let mut operators = body.reader.get_operators_reader()?;
         while !operators.eof() {
-            let offset = operators.original_position() as u64;
+            let offset = operators.original_position();
             if self.reachable {
                 self.set_location(offset);
                 operators.visit_operator(self)??;

@@ -12,8 +12,8 @@ pub struct Machine {
     pub instruction: Instruction,
     /// What it touches, unless that is the stack or a constant.
     pub memory: Option<Memory>,
-    /// Whether the frame is gone: a jump leaves the function.
-    pub after_epilogue: bool,
+    /// Whether it is a jump through a jump table, within the function.
+    pub through_table: bool,
 }
 
 /// A memory operand.
@@ -39,26 +39,26 @@ pub fn decode(image: &Image<'_>, function: &Function<'_>) -> Vec<Machine> {
         if let Some(memory) = &mut memory {
             memory.in_file = is_address_in_file(&mut info, &machines, instruction.memory_base());
         }
-        let after_epilogue = machines.last().is_some_and(|previous| {
-            previous.instruction.mnemonic() == Mnemonic::Pop
-                && previous.instruction.op0_register() == Register::RBP
-        });
-        if instruction.flow_control() == FlowControl::IndirectBranch {
-            mark_jump_table(&mut machines);
-        }
-        machines.push(Machine { instruction, memory, after_epilogue });
+        let jumps = instruction.flow_control() == FlowControl::IndirectBranch;
+        let through_table = jumps && mark_jump_table(&mut machines);
+        machines.push(Machine { instruction, memory, through_table });
     }
     machines
 }
 
-/// What is read, sign-extended, shortly before an indirect jump: wasm has none,
-/// so that is an entry of a jump table wherever its base comes from.
-fn mark_jump_table(before: &mut [Machine]) {
-    let mut last = before.iter_mut().rev().take(4);
-    let entry = last.find(|machine| machine.instruction.mnemonic() == Mnemonic::Movsxd);
-    if let Some(Machine { memory: Some(memory), .. }) = entry {
+/// What is read with an index and sign-extended shortly before an indirect
+/// jump: no value of wasm becomes the target of a jump, so that is an entry of a
+/// jump table, wherever its base comes from. Whether there is one.
+fn mark_jump_table(before: &mut [Machine]) -> bool {
+    let mut last = before.iter_mut().rev().take(8);
+    let entry = last.find_map(|machine| match &mut machine.memory {
+        Some(memory) if machine.instruction.mnemonic() == Mnemonic::Movsxd => Some(memory),
+        _ => None,
+    });
+    entry.is_some_and(|memory| {
         memory.in_file |= memory.indexed;
-    }
+        memory.in_file
+    })
 }
 
 fn memory(info: &mut InstructionInfoFactory, instruction: &Instruction) -> Option<Memory> {

@@ -94,7 +94,7 @@ impl Audit<'_> {
     }
 
     fn check(&mut self, function: &Function<'_>, machine: &Machine) -> Rule {
-        let Machine { instruction, memory, after_epilogue } = machine;
+        let Machine { instruction, memory, through_table } = machine;
         let address = instruction.ip();
         let line = self.image.line(address);
         let operator = self.truth.at(line).map(|(_, operator)| operator);
@@ -146,7 +146,7 @@ impl Audit<'_> {
                 let target = self.image.target(target).ok_or("a jump to nowhere")?;
                 demand(self.tail_calls(operator, target), "leaves the function")
             }
-            FlowControl::IndirectBranch if *after_epilogue => {
+            FlowControl::IndirectBranch if !through_table => {
                 self.counts.tail_jumps += 1;
                 demand(self.tail_calls_pointer(operator), "leaves the function")
             }

@@ -40,6 +40,18 @@
     (i32.store (i32.const 8) (local.get $value))
     (i32.store (i32.const 12) (local.get $value)))
 
+  ;; Unrolled at -O3: there are several copies of both loads.
+  (func $total (export "total") (param $times i32) (result i32)
+    (local $total i32)
+    (i32.store (i32.const 0) (i32.const 0))
+    (loop $next
+      (local.set $total
+        (i32.add (local.get $total)
+          (i32.mul (i32.load (local.get $times)) (i32.load offset=256 (local.get $times)))))
+      (br_if $next
+        (local.tee $times (i32.sub (local.get $times) (i32.const 1)))))
+    (local.get $total))
+
   ;; The host's function calls that of the same name in the C library.
   (func $through (export "through") (result i32)
     (i32.eqz (call $yield)))

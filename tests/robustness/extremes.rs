@@ -210,7 +210,7 @@ fn names_can_be_anything() {
         "llvm.trap",
         "memcpy",
         "_ZN4core9panicking5panicE",
-        "\u{202e}",
+        "\\e2\\80\\ae",
         "\\1b[31m",
         "a;b,c:d",
         &long,

@@ -3,6 +3,7 @@
 use super::support;
 use super::support::process::{Ended, Folder, run};
 use object::{Object, ObjectSection, ObjectSymbol};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 const MODULE: &str = r#"(module
@@ -114,6 +115,7 @@ fn code_for_other_processors_runs_or_is_refused() {
         "znver1",
         "znver5",
     ];
+    let mut results = HashMap::new();
     let (mut ran, mut refused) = (0, 0);
     for cpu in cpus {
         let so = folder.compile("m", text, &["--cpu", cpu]);
@@ -122,7 +124,11 @@ fn code_for_other_processors_runs_or_is_refused() {
             let ended =
                 run(command.args(["--invoke", function]).arg(&so).args(["0x3", "0x5", "0x7"]));
             match ended.code {
-                0 => ran += 1,
+                0 => {
+                    let first = results.entry(function).or_insert(ended.text().to_owned());
+                    assert_eq!(ended.text(), first, "{function} for {cpu}");
+                    ran += 1;
+                }
                 _ => {
                     ended.failed(1, &["m.so", "CPU features", "compile it again for this CPU"]);
                     refused += 1;

@@ -13,20 +13,32 @@ use wasmrun::Module;
 
 /// Numbers and vectors, which stay valid with most operators changed.
 const ARITHMETIC: &str = r#"(module (memory 1)
-    (func (export "f") (param i32 i64 f32 f64 v128) (result v128)
-        (local.set 0 (i32.rem_s (i32.mul (local.get 0) (i32.const 77)) (i32.load8_s (local.get 0))))
-        (local.set 1 (i64.shr_u (i64.xor (local.get 1) (i64.const 99)) (i64.load32_u (local.get 0))))
-        (local.set 2 (f32.min (f32.add (local.get 2) (f32.const 0.5)) (f32.load (local.get 0))))
-        (local.set 3 (f64.copysign (f64.sqrt (local.get 3)) (f64.convert_i64_u (local.get 1))))
-        (local.set 4 (i8x16.add_sat_s (local.get 4) (i16x8.extmul_low_i8x16_s (local.get 4) (local.get 4))))
-        (local.set 4 (f32x4.max (f32x4.mul (local.get 4) (f32x4.splat (local.get 2))) (local.get 4)))
-        (local.set 4 (i64x2.replace_lane 1 (i32x4.trunc_sat_f32x4_s (local.get 4)) (local.get 1)))
-        (loop $l
-            (v128.store align=4 (local.get 0) (i8x16.swizzle (local.get 4) (v128.load8_splat (local.get 0))))
-            (local.set 0 (select (i32.clz (local.get 0)) (i32.trunc_sat_f64_u (local.get 3)) (i32.eqz (local.get 0))))
-            (br_if $l (i32.lt_u (local.get 0) (i32.const 100))))
-        (i64.store (local.get 0) (i64.reinterpret_f64 (local.get 3)))
-        (local.get 4)))"#;
+    (func (export "f") (param $i i32) (param $l i64) (param $f f32) (param $d f64) (param $v v128)
+        (result v128)
+        (local.set $i
+            (i32.rem_s (i32.mul (local.get $i) (i32.const 77)) (i32.load8_s (local.get $i))))
+        (local.set $l
+            (i64.shr_u (i64.xor (local.get $l) (i64.const 99)) (i64.load32_u (local.get $i))))
+        (local.set $f
+            (f32.min (f32.add (local.get $f) (f32.const 0.5)) (f32.load (local.get $i))))
+        (local.set $d
+            (f64.copysign (f64.sqrt (local.get $d)) (f64.convert_i64_u (local.get $l))))
+        (local.set $v
+            (i8x16.add_sat_s (local.get $v)
+                (i16x8.extmul_low_i8x16_s (local.get $v) (local.get $v))))
+        (local.set $v
+            (f32x4.max (f32x4.mul (local.get $v) (f32x4.splat (local.get $f))) (local.get $v)))
+        (local.set $v
+            (i64x2.replace_lane 1 (i32x4.trunc_sat_f32x4_s (local.get $v)) (local.get $l)))
+        (loop $again
+            (v128.store align=4 (local.get $i)
+                (i8x16.swizzle (local.get $v) (v128.load8_splat (local.get $i))))
+            (local.set $i
+                (select (i32.clz (local.get $i)) (i32.trunc_sat_f64_u (local.get $d))
+                    (i32.eqz (local.get $i))))
+            (br_if $again (i32.lt_u (local.get $i) (i32.const 100))))
+        (i64.store (local.get $i) (i64.reinterpret_f64 (local.get $d)))
+        (local.get $v)))"#;
 
 /// Opcodes with the same type, so that one can stand for another.
 const ALIKE: &[RangeInclusive<u8>] = &[

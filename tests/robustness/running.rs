@@ -201,7 +201,7 @@ fn options_that_mean_nothing_are_refused() {
     folder.compile("m", "(module)", &[]);
     let table: &[(&[&str], i32, &[&str])] = &[
         (&["--no-such-option", "m.so"], 2, &["--no-such-option", "Usage: wasmrun"]),
-        (&["--trace=much", "m.so"], 2, &["'much'", "--trace", "short, full, json, off"]),
+        (&["--trace=much", "m.so"], 2, &["'much'", "--trace", "short, full, web, json, off"]),
         (&["--color=blue", "m.so"], 2, &["'blue'", "--color", "auto, always, never"]),
         (&["--env", "=x", "m.so"], 2, &["--env", "name is missing"]),
         (&["--env", "", "m.so"], 2, &["--env", "name is missing"]),
@@ -211,6 +211,17 @@ fn options_that_mean_nothing_are_refused() {
         (&["--invoke"], 2, &["value is required", "--invoke"]),
         (&["--invoke", "f"], 2, &["required", "LIB.SO"]),
         (&["--completions", "cmd"], 2, &["'cmd'", "--completions", "bash"]),
+        (&["--trace-on", "SIGNONE", "m.so"], 2, &["'SIGNONE'", "--trace-on", "SIGUSR1"]),
+        (&["--trace-on", "SIGKILL", "m.so"], 2, &["'SIGKILL'", "--trace-on", "SIGUSR1"]),
+        (&["--debug-file", "none.wasm", "m.so"], 1, &["cannot read `none.wasm`", "No such file"]),
+        (
+            &["--debug-file", "m.wat", "m.so"],
+            1,
+            &["`m.wat`", "neither a wasm file nor a source map"],
+        ),
+        (&["symbolize"], 2, &["required", "LIB.SO", "Usage: wasmrun symbolize"]),
+        (&["symbolize", "none.so"], 1, &["cannot read `none.so`", "No such file"]),
+        (&["symbolize", "m.wat", "0x1"], 1, &["not compiled yet", "wasm2so"]),
     ];
     for (args, code, words) in table {
         wasmrun(&folder, &[], args).failed(*code, words);

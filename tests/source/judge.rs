@@ -44,7 +44,10 @@ fn positions_in(line: &str) -> Vec<Position> {
     let position = |symbol: &serde_json::Value| {
         let text = |key: &str| symbol[key].as_str().unwrap_or_default().to_owned();
         let number = |key: &str| symbol[key].as_u64().unwrap_or_default();
-        (text("FunctionName"), path(&text("FileName")), number("Line"), number("Column"))
+        // Without a line, there is no column to speak of.
+        let (line, column) = (number("Line"), number("Column"));
+        let column = if line == 0 { 0 } else { column };
+        (text("FunctionName"), path(&text("FileName")), line, column)
     };
     let positions: Vec<Position> = symbols.iter().map(position).collect();
     // This is how it says that it knows nothing.
@@ -67,7 +70,7 @@ pub fn ours(frames: &[SourceFrame]) -> Vec<Position> {
 }
 
 /// Without the parts that lead nowhere.
-fn path(path: &str) -> String {
+pub fn path(path: &str) -> String {
     let parts: Vec<_> = path.split('/').filter(|part| *part != ".").collect();
     parts.join("/")
 }
@@ -75,8 +78,11 @@ fn path(path: &str) -> String {
 /// `count` instructions' offsets, always the same.
 pub fn sites(wasm: &[u8], count: usize) -> Vec<u64> {
     let truth = Truth::of(wasm);
-    let all: Vec<u64> =
-        truth.functions.iter().flat_map(|f| f.operators.iter().map(|(offset, _)| *offset)).collect();
+    let all: Vec<u64> = truth
+        .functions
+        .iter()
+        .flat_map(|f| f.operators.iter().map(|(offset, _)| *offset))
+        .collect();
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let mut next = || {
         state ^= state << 13;

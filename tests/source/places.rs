@@ -78,7 +78,9 @@ fn kept_as_it_was() {
     let loaded = |file: &object::File| {
         let sections = file.sections().filter(|section| section.address() != 0);
         let sections = sections.filter(|section| section.name() != Ok(".note.gnu.build-id"));
-        sections.map(|s| (s.name().unwrap().to_owned(), s.address(), s.data().unwrap().to_vec())).collect::<Vec<_>>()
+        sections
+            .map(|s| (s.name().unwrap().to_owned(), s.address(), s.data().unwrap().to_vec()))
+            .collect::<Vec<_>>()
     };
     assert!(loaded(&kept) == loaded(&plain), "code and data do not depend on what is kept");
 }

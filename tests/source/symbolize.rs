@@ -87,8 +87,7 @@ fn places() {
         };
         text.lines().map(line).collect::<String>()
     };
-    let (first, all) =
-        (untitled(&short[starts[0]..starts[1]]), untitled(&short[starts[0]..end]));
+    let (first, all) = (untitled(&short[starts[0]..starts[1]]), untitled(&short[starts[0]..end]));
     for (line, found) in [
         (format!("program.so+{native:#x}"), &all),
         (format!("  {native:#x}"), &all),
@@ -112,7 +111,10 @@ fn places() {
         &format!("wasm-function[{other}]:{offset:#x}"),
         "\u{fffd}",
     ] {
-        assert_eq!(program.symbolize(&[], line), line.to_owned() + if line.is_empty() { "" } else { "\n" });
+        assert_eq!(
+            program.symbolize(&[], line),
+            line.to_owned() + if line.is_empty() { "" } else { "\n" }
+        );
     }
     let web = program.trace(&program.plain, "--trace=web");
     let symbolized = program.symbolize(&[], &web);

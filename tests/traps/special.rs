@@ -118,6 +118,60 @@ fn a_million_tail_calls_leave_one_frame() {
     expect(text, "start", &[Value::I64(1_000_000)], TrapCode::Unreachable, &frames);
 }
 
+/// Accesses that LLVM would like to replace by one after the arms meet.
+#[test]
+fn arms_whose_values_meet() {
+    let text = r#"(module
+        (memory 1)
+        (global $g (mut i32) (i32.const 0))
+        (func $loads (export "loads") (param $c i32) (param $x i32) (result i32)
+            (if (result i32) (local.get $c)
+                (then (i32.load (local.get $x)))
+                (else (i32.load (i32.add (local.get $x) (local.get $x))))))
+        (func $same (export "same") (param $c i32) (param $x i32) (result i32)
+            (if (result i32) (local.get $c)
+                (then (i32.load (local.get $x)))
+                (else (i32.load (local.get $x)))))
+        (func $stores (export "stores") (param $c i32) (param $x i32)
+            (if (local.get $c)
+                (then (i32.store (local.get $x) (i32.const 1)))
+                (else (i32.store (local.get $x) (i32.const 2)))))
+        (func $updates (export "updates") (param $c i32) (param $x i32)
+            (if (local.get $c)
+                (then (i32.store (local.get $x) (i32.add (i32.load (local.get $x)) (i32.const 1))))
+                (else (i32.store (local.get $x) (i32.sub (i32.load (local.get $x)) (i32.const 1))))))
+        (func $divides (export "divides") (param $c i32) (param $x i32) (result i32)
+            (if (result i32) (local.get $c)
+                (then (i32.div_u (i32.const 8) (i32.eqz (local.get $x))))
+                (else (i32.div_u (i32.const 8) (i32.eqz (local.get $x))))))
+        (func $earlier (export "earlier") (param $c i32) (param $x i32) (result i32)
+            (if (local.get $c) (then (global.set $g (i32.load (local.get $x)))))
+            (i32.add (i32.load (local.get $x)) (global.get $g)))
+        (func $latch (export "latch") (param $c i32) (param $x i32) (result i32)
+            (local $s i32)
+            (local.set $s (i32.load (local.get $c)))
+            (loop $again
+                (local.set $s (i32.add (local.get $s) (i32.load (local.get $c))))
+                (local.set $c (i32.add (local.get $c) (local.get $x)))
+                (br_if $again (i32.load (local.get $c))))
+            (local.get $s)))"#;
+    let bad = |c| [Value::I32(c), Value::I32(0x10000)];
+    let code = TrapCode::MemoryOutOfBounds;
+    for (c, place) in [(1, "0"), (0, "1")] {
+        let expect = |entry: &str, operator: &str, code| {
+            expect(text, entry, &bad(c), code, &[&format!("{entry} {operator} {place}")]);
+        };
+        expect("loads", "I32Load", code);
+        expect("same", "I32Load", code);
+        expect("stores", "I32Store", code);
+        expect("updates", "I32Load", code);
+        expect("divides", "I32DivU", TrapCode::IntegerDivideByZero);
+        expect("earlier", "I32Load", code);
+    }
+    expect(text, "latch", &bad(0), code, &["latch I32Load 2"]);
+    expect(text, "latch", &bad(-1), code, &["latch I32Load 0"]);
+}
+
 #[test]
 fn results_in_memory_do_not_matter() {
     let text = r#"(module

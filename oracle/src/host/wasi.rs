@@ -11,12 +11,11 @@ const EFAULT: i32 = 21;
 const ENOSYS: i32 = 52;
 
 /// A program's surroundings.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Wasi {
-    /// Arguments; the first is the program's name.
-    pub args: Vec<String>,
-    /// What is still to be read from standard input.
-    pub stdin: Vec<u8>,
+    args: Vec<String>,
+    /// What is still to be read.
+    stdin: Vec<u8>,
     clock: u64,
 }
 
@@ -46,6 +45,12 @@ impl Host for Wasi {
 }
 
 impl Wasi {
+    /// Surroundings with these arguments, the program's name first, and this
+    /// input.
+    pub fn new(args: Vec<String>, stdin: Vec<u8>) -> Wasi {
+        Wasi { args, stdin, clock: 0 }
+    }
+
     /// The error number; none when an address is outside.
     fn answer(&mut self, name: &str, args: &[u64], memory: &mut Memory<'_>) -> Option<i32> {
         match name {

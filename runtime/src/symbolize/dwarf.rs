@@ -39,9 +39,8 @@ impl DebugInfo {
         if find(SectionId::DebugLine.name()).is_none() {
             return Ok(None);
         }
-        let section = |id: SectionId| {
-            Ok(EndianSlice::new(find(id.name()).unwrap_or_default(), LittleEndian))
-        };
+        let section =
+            |id: SectionId| Ok(EndianSlice::new(find(id.name()).unwrap_or_default(), LittleEndian));
         let context = Context::from_dwarf(Dwarf::load(section)?)?;
         Ok(Some(DebugInfo { context, _file: file }))
     }

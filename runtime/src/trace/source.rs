@@ -51,9 +51,10 @@ fn line(frame: &SourceFrame, inlined: bool, full: bool) -> String {
 /// The end of a path, from a `/` on, in so many columns; the file's name in any
 /// case.
 fn shortened(path: &str, columns: usize) -> String {
-    let ends = path.match_indices('/').map(|(place, _)| &path[place..]);
-    let fitting = ends.clone().find(|end| end.chars().count() < columns);
-    match fitting.or(ends.last()).filter(|end| end.len() + "…".len() < path.len()) {
+    let mut ends = path.match_indices('/').map(|(place, _)| &path[place..]);
+    let name = path.rfind('/').map(|place| &path[place..]);
+    let fitting = ends.find(|end| end.chars().count() < columns);
+    match fitting.or(name).filter(|end| end.len() + "…".len() < path.len()) {
         Some(end) => format!("…{end}"),
         None => path.to_owned(),
     }
@@ -79,10 +80,7 @@ mod tests {
         let short =
             ["        at helper src/a\\n.c:12:9 (inlined)", "        at leaf /src/b.c:12:9"];
         assert_eq!(lines(&frames, false), short);
-        assert_eq!(
-            lines(&frames, true)[0],
-            "        at helper /home/me/src/a\\n.c:12:9 (inlined)"
-        );
+        assert_eq!(lines(&frames, true)[0], "        at helper /home/me/src/a\\n.c:12:9 (inlined)");
         let unknown = [SourceFrame::default()];
         assert_eq!(lines(&unknown, false), ["        at ?"]);
         assert_eq!(lines(&[], false), [""; 0]);
@@ -93,7 +91,7 @@ mod tests {
         let path = format!("{}/library/core/src/panicking.rs", "/deep".repeat(20));
         let short = &lines(&[frame("core::panicking::panic", &path)], false)[0];
         let rest = "/library/core/src/panicking.rs:12:9";
-        assert_eq!(short, &format!("        at core::panicking::panic …/deep{rest}"));
+        assert_eq!(short, &format!("        at core::panicking::panic …/deep/deep{rest}"));
         assert!(short.chars().count() <= COLUMNS);
         let name = "n".repeat(70);
         let short = &lines(&[frame(&name, &path)], false)[0];

@@ -63,9 +63,9 @@ impl<'a> Text<'a> {
             write!(f, " {}", self.paint(Style::Faint, module))?;
         }
         writeln!(f)?;
-        source::lines(&frame.source, self.full).iter().try_for_each(|line| {
-            writeln!(f, "{}", self.paint(Style::Faint, line))
-        })
+        source::lines(&frame.source, self.full)
+            .iter()
+            .try_for_each(|line| writeln!(f, "{}", self.paint(Style::Faint, line)))
     }
 
     /// How many entries to show, so that there are at most some [`MOST_LINES`].

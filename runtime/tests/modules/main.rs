@@ -14,7 +14,7 @@ mod watch;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use wasmrun::{CallError, Config, Imports, Instance, Module, Store, TrapCode, Value};
 
 /// Compiles and loads a module in the text format; its file is gone.
@@ -77,6 +77,15 @@ fn compiler() -> PathBuf {
         tests.ancestors().nth(2).expect("it is in target/PROFILE/deps").join("wasm2so")
     };
     std::env::var_os("WASM2SO").map_or_else(beside, PathBuf::from)
+}
+
+/// Sets a flag when it is dropped, also by a panic.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 /// A store with an instance of a module that imports nothing.

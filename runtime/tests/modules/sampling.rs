@@ -1,7 +1,7 @@
 //! Stacks of threads that run.
 
 use crate::stacks::words;
-use crate::{Compiled, allocations, call};
+use crate::{Compiled, Done, allocations, call};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{channel, sync_channel};
 use std::time::{Duration, Instant};
@@ -51,19 +51,14 @@ fn while_running<R>(name: &str, arg: i32, watch: impl FnOnce(&ThreadHandle) -> R
     let (sender, handle) = channel();
     thread::scope(|scope| {
         scope.spawn(|| {
+            // Dropped when this panics.
+            let sender = sender;
             let (mut store, instance) = work(&file, || ());
             sender.send(ThreadHandle::current().unwrap()).unwrap();
             while !done.load(Relaxed) {
                 call(&mut store, instance, name, &[Value::I32(arg)]);
             }
         });
-        // Also when it panics.
-        struct Done<'a>(&'a AtomicBool);
-        impl Drop for Done<'_> {
-            fn drop(&mut self) {
-                self.0.store(true, Relaxed);
-            }
-        }
         let _done = Done(&done);
         watch(&handle.recv().unwrap())
     })

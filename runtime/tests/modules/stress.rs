@@ -1,11 +1,12 @@
 //! Very many stacks of threads that do everything wasm code can do: none of them
 //! may be wrong, and nothing else may change.
 
-use crate::{Compiled, call};
+use crate::stacks::words;
+use crate::{Compiled, Done, call};
 use std::collections::HashSet;
 use std::fmt::Debug;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -27,6 +28,8 @@ fn sample<W: FnMut() -> O, O: PartialEq + Debug>(
     let done = AtomicBool::new(false);
     thread::scope(|scope| {
         let worker = scope.spawn(|| {
+            // Dropped when this panics.
+            let sender = sender;
             let mut work = work();
             let expected = work();
             sender.send(ThreadHandle::current().unwrap()).unwrap();
@@ -37,6 +40,7 @@ fn sample<W: FnMut() -> O, O: PartialEq + Debug>(
             }
             rounds
         });
+        let finish = Done(&done);
         let handle: ThreadHandle = handle.recv().unwrap();
         let (mut taken, mut asking) = (0, Duration::ZERO);
         let start = Instant::now();
@@ -46,8 +50,12 @@ fn sample<W: FnMut() -> O, O: PartialEq + Debug>(
             asking += asked.elapsed();
             check(&stack);
             taken += 1;
+            if taken.is_multiple_of(4) {
+                // So that it gets on, if they share a processor.
+                thread::sleep(Duration::from_micros(taken % 50));
+            }
         }
-        done.store(true, Relaxed);
+        drop(finish);
         let rounds = worker.join().unwrap();
         let each = asking / taken as u32;
         println!("{taken} stacks in {:.1?}, {each:.1?} each; {rounds} rounds", start.elapsed());
@@ -83,14 +91,15 @@ impl Shares {
     }
 }
 
-/// Each function's callers; the outermost ones are called by the host.
+/// Each function's callers, tail calls included; the outermost ones are called by
+/// the host.
 const EDGES: [(&str, &[&str]); 11] = [
     ("run", &["host"]),
     ("back", &["host"]),
     ("trap", &["host"]),
     ("overflow", &["host", "overflow"]),
     ("deep", &["run", "deep"]),
-    ("leaf", &["deep", "tail"]),
+    ("leaf", &["deep", "tail", "run", "back"]),
     ("tail", &["run", "deep", "back"]),
     ("host_call", &["deep"]),
     ("bulk", &["run", "leaf"]),
@@ -102,7 +111,8 @@ const WORK: &str = r#"(module $work
     (import "env" "host" (func $host (param i32) (result i32)))
     (memory (export "memory") 4)
     (table $t 8 funcref)
-    (elem $e (i32.const 0) $leaf $host_call $leaf $host_call)
+    (elem (i32.const 0) $leaf $host_call $leaf $host_call)
+    (elem $e func $leaf $host_call $leaf $host_call)
     (type $f (func (param i32) (result i32)))
     (global $sum (mut i32) (i32.const 0))
     (func $float (param $x f64) (result f64)
@@ -154,13 +164,15 @@ const WORK: &str = r#"(module $work
 
 /// Calls `run`, in which wasm and the host call each other, trap and overflow.
 fn everything(file: &Compiled) -> impl FnMut() -> Vec<Value> + use<> {
-    let mut store = Store::new(Config { max_stack: 128 << 10, ..Config::default() });
+    let mut store = Store::new(Config { max_stack: 64 << 10, ..Config::default() });
     let ty = FuncType::new([ValType::I32], [ValType::I32]);
-    let host = Func::new(&mut store, ty, |caller, args, results| {
+    let calls = AtomicU32::new(0);
+    let host = Func::new(&mut store, ty, move |caller, args, results| {
         let Value::I32(n) = args[0] else { panic!() };
         let instance = caller.instance().unwrap();
         let name = match n {
-            3 => "overflow",
+            // Seldom: it takes long.
+            3 if calls.fetch_add(1, Relaxed).is_multiple_of(100) => "overflow",
             7 | 17 => "trap",
             n if n % 4 == 1 => "back",
             _ => {
@@ -171,7 +183,7 @@ fn everything(file: &Compiled) -> impl FnMut() -> Vec<Value> + use<> {
         let func = instance.func(caller.store(), name).unwrap();
         results[0] = match func.call(caller.store(), args) {
             Ok(values) => values[0],
-            Err(CallError::Trap(trap)) => Value::I32(trap.code() as i32),
+            Err(CallError::Trap(_)) => Value::I32(n),
             Err(error) => return Err(error.into()),
         };
         Ok(())
@@ -184,11 +196,13 @@ fn everything(file: &Compiled) -> impl FnMut() -> Vec<Value> + use<> {
 
 /// That each frame was called by the next one, and the last by the host.
 fn check_calls(stack: &Stack) {
-    let mut names = stack.frames().iter().map(|frame| match frame {
+    let mut names = stack.frames().iter().enumerate().map(|(depth, frame)| match frame {
         Frame::Host => "host",
         Frame::Omitted(_) => panic!("not so deep"),
         Frame::Wasm(frame) => {
-            assert!(frame.module_offset.is_some(), "{:#?}", stack.frames());
+            // Machine instructions that belong to no wasm one do not call.
+            let exact = depth == 0 || frame.module_offset.is_some();
+            assert!(exact, "{}", words(stack.frames()));
             frame.func_name.as_deref().unwrap()
         }
     });
@@ -199,37 +213,37 @@ fn check_calls(stack: &Stack) {
             Some((_, callers)) => callers.contains(&caller),
             None => callee == "host" && caller == "host_call",
         };
-        assert!(right, "{caller} does not call {callee}: {:#?}", stack.frames());
+        assert!(right, "{caller} does not call {callee}: {}", words(stack.frames()));
         callee = caller;
     }
 }
 
-#[test]
-fn everything_is_seen_as_it_is() {
-    let file = Compiled::text(WORK);
-    let mut shares = Shares::default();
-    sample(|| everything(&file), |taken| taken == 20_000, |stack| {
-        shares.add(stack);
-        check_calls(stack);
-    });
-    println!("{shares:?}");
-    assert!(shares.in_wasm > 100 && shares.in_host > 100, "{shares:?}");
-}
-
-#[test]
-#[ignore = "takes minutes"]
-fn everything_is_seen_as_it_is_for_long() {
+/// Takes stacks of [`everything`], and checks those that are new.
+fn watch_everything(enough: impl FnMut(u64) -> bool) {
     let file = Compiled::text(WORK);
     let mut shares = Shares::default();
     let mut known = HashSet::new();
-    let end = Instant::now() + limit();
-    sample(|| everything(&file), |_| Instant::now() > end, |stack| {
+    let work = || everything(&file);
+    sample(work, enough, |stack| {
         shares.add(stack);
         if known.insert(stack.addresses().collect::<Vec<_>>()) {
             check_calls(stack);
         }
     });
     println!("{shares:?}, {} different", known.len());
+    assert!(shares.in_wasm > 100 && shares.in_host > 100, "{shares:?}");
+}
+
+#[test]
+fn everything_is_seen_as_it_is() {
+    watch_everything(|taken| taken == 10_000);
+}
+
+#[test]
+#[ignore = "takes minutes"]
+fn everything_is_seen_as_it_is_for_long() {
+    let end = Instant::now() + limit();
+    watch_everything(|_| Instant::now() > end);
 }
 
 /// How long each of the long tests runs: seconds in `WASMRUN_STRESS`, else two
@@ -274,14 +288,16 @@ fn program(name: &str) {
         }
         known.extend(stack.addresses());
         let frames = stack.frames();
-        for frame in frames {
+        for (depth, frame) in frames.iter().enumerate() {
             let Frame::Wasm(frame) = frame else { continue };
-            assert!(frame.func_index.is_some(), "{frame:#?}");
-            without_offset += u64::from(frame.module_offset.is_none());
+            assert!(frame.func_index.is_some() || frame.func_name.is_some(), "{frame:#?}");
+            let exact = frame.module_offset.is_some();
+            assert!(depth == 0 || exact, "{}", words(frames));
+            without_offset += u64::from(!exact);
         }
-        let Some(Frame::Wasm(outermost)) = frames.last() else { panic!("{frames:#?}") };
+        let Some(Frame::Wasm(outermost)) = frames.last() else { panic!("{}", words(frames)) };
         let name = outermost.func_name.clone().unwrap_or_default();
-        assert!(name.starts_with("_start"), "{frames:#?}");
+        assert!(name.starts_with("_start"), "{}", words(frames));
         started_by.insert(name);
         starts.insert(last);
     });

@@ -108,7 +108,7 @@ fn dwarf<T: AsRef<[u8]> + Send + 'static>(
 }
 
 fn source_map(json: &[u8], path: &Path, code_start: u64) -> Result<Info, DebugFileError> {
-    if !json.iter().any(|&byte| byte == b'{') || json.contains(&0) {
+    if !json.contains(&b'{') || json.contains(&0) {
         return Err(DebugFileError::Kind { path: path.to_owned() });
     }
     let map = SourceMap::parse(json).map_err(|problem| malformed(path, problem))?;
@@ -133,8 +133,7 @@ impl Compiled {
             let object = object::File::parse(&**file).ok()?;
             Some(object.section_by_name(name)?.data().ok()?.to_vec())
         };
-        let file =
-            symbols::files(code).into_iter().find(|file| section(file, FILE_HASH).is_some());
+        let file = symbols::files(code).into_iter().find(|file| section(file, FILE_HASH).is_some());
         let recorded = |name| section(file.as_ref()?, name);
         Compiled {
             file_hash: recorded(FILE_HASH),

@@ -7,7 +7,7 @@ use wasm2so_abi::KEPT_PREFIX;
 /// Custom sections, by name.
 pub(super) enum Sections<'a> {
     /// Kept in a compiled module's file.
-    Kept(object::File<'a>),
+    Kept(Box<object::File<'a>>),
     /// Of a wasm file.
     Wasm {
         /// In order.
@@ -20,7 +20,7 @@ pub(super) enum Sections<'a> {
 impl<'a> Sections<'a> {
     /// Those of an ELF file.
     pub(super) fn of_elf(bytes: &'a [u8]) -> Option<Self> {
-        object::File::parse(bytes).ok().map(Sections::Kept)
+        object::File::parse(bytes).ok().map(|file| Sections::Kept(Box::new(file)))
     }
 
     /// Those of a wasm file; `None` for any other.
@@ -85,7 +85,8 @@ fn prefixed(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 mod tests {
     use super::*;
 
-    const WASM: &[u8] = b"\0asm\x01\0\0\0\0\x05\x02abXY\x0a\x81\x80\0\0\0\x06\x03.dbZ!\0\x04\x02ab?";
+    const WASM: &[u8] =
+        b"\0asm\x01\0\0\0\0\x05\x02abXY\x0a\x81\x80\0\0\0\x06\x03.dbZ!\0\x04\x02ab?";
 
     #[test]
     fn of_wasm() {
