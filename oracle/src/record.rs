@@ -188,3 +188,27 @@ fn lane_store<'a>(instruction: &Instruction<'a>) -> Option<[Instruction<'a>; 2]>
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_traps_itself_is_one_frame() {
+        let wasm = wat::parse_str(
+            "(module (table 1 funcref)
+                (func $f (call_indirect (i32.const 0)))
+                (func (call $f)))",
+        )
+        .unwrap();
+        let recording = Recording::new(&wasm, false).unwrap();
+        let [inner, outer] = recording.sites[..] else { panic!("{:x?}", recording.sites) };
+        assert_eq!((wasm[inner as usize], wasm[outer as usize]), (0x11, 0x10));
+        let stack: Vec<u8> = [outer, HOST, outer, inner].map(u32::to_le_bytes).concat();
+        let frame =
+            |function, offset| Frame::Wasm { function: Some(function), offset: Some(offset) };
+        let frames = recording.frames(inner, &stack).unwrap();
+        let expected = [frame(0, inner), frame(1, outer), Frame::Host, frame(1, outer)];
+        assert_eq!(frames, expected);
+    }
+}

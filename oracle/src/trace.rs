@@ -150,3 +150,41 @@ pub fn side_by_side(truth: &Execution, reported: &Execution) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn trap(code: TrapCode, offsets: &[u32]) -> Execution {
+        let frame =
+            |&offset: &u32| Frame::Wasm { function: Some(offset >> 8), offset: Some(offset) };
+        let frames = offsets.iter().map(frame).collect();
+        Execution { outcome: Outcome::Trapped(code, frames), state: Vec::new() }
+    }
+
+    #[test]
+    fn every_difference_is_seen() {
+        let truth = trap(TrapCode::Unreachable, &[0x123, 0x245]);
+        assert_eq!(judge(&truth, &truth.clone()), Verdict::Exact(TrapCode::Unreachable, 2));
+        for other in [
+            trap(TrapCode::MemoryOutOfBounds, &[0x123, 0x245]),
+            trap(TrapCode::Unreachable, &[0x123]),
+            trap(TrapCode::Unreachable, &[0x124, 0x245]),
+            trap(TrapCode::Unreachable, &[0x123, 0x246]),
+            trap(TrapCode::Unreachable, &[0x245, 0x123]),
+        ] {
+            assert!(matches!(judge(&truth, &other), Verdict::Wrong(_)), "{other:?}");
+        }
+        let global = |n| vec![("g".to_owned(), State::Global(Value::I32(n)))];
+        let with = |n| Execution { state: global(n), ..truth.clone() };
+        assert!(matches!(judge(&with(1), &with(2)), Verdict::Wrong(_)));
+    }
+
+    #[test]
+    fn of_overflows_only_the_kind_counts() {
+        let overflow = |offset| trap(TrapCode::StackOverflow, &[offset]);
+        assert_eq!(judge(&overflow(1), &overflow(2)), Verdict::Overflow);
+        let other = trap(TrapCode::Unreachable, &[1]);
+        assert!(matches!(judge(&overflow(1), &other), Verdict::Skipped(_)));
+    }
+}

@@ -195,6 +195,7 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
         Emit::Assembly => FileType::Assembly,
         Emit::Object | Emit::SharedObject => FileType::Object,
     };
-    let (bytes, stamps, complaints) = sys::emit(&llvm, &machine, file_type, input.options.audit_labels);
+    let (bytes, stamps, complaints) =
+        sys::emit(&llvm, &machine, file_type, input.options.audit_labels);
     Ok(ShardOutput { bytes, stamps, complaints })
 }

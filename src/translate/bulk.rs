@@ -74,8 +74,7 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
             src.into(),
             len.into(),
         ];
-        let end = self.ir.add(dst, self.ir.zext(len, self.cx.types.i64));
-        self.call_fallible(Builtin::memory_init, &args, Some(end));
+        self.call_fallible(Builtin::memory_init, &args);
         Ok(())
     }
 

@@ -43,7 +43,7 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         let value = self.pop();
         let dst = self.pop_index();
         let args = [self.const_i32(table).into(), dst.into(), value.into(), len.into()];
-        self.call_fallible(Builtin::table_fill, &args, Some(self.ir.add(dst, len)));
+        self.call_fallible(Builtin::table_fill, &args);
         Ok(())
     }
 
@@ -58,7 +58,7 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
             src.into(),
             len.into(),
         ];
-        self.call_fallible(Builtin::table_copy, &args, Some(self.ir.add(dst, len)));
+        self.call_fallible(Builtin::table_copy, &args);
         Ok(())
     }
 
@@ -73,7 +73,7 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
             src.into(),
             len.into(),
         ];
-        self.call_fallible(Builtin::table_init, &args, Some(dst));
+        self.call_fallible(Builtin::table_init, &args);
         Ok(())
     }
 

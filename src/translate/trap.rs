@@ -6,7 +6,7 @@
 
 use super::FuncTranslator;
 use inkwell::values::IntValue;
-use wasm2so_abi::{Builtin, TrapCode};
+use wasm2so_abi::{Builtin, NO_DETAIL, TrapCode};
 
 impl<'ctx> FuncTranslator<'ctx, '_> {
     /// Raises `code`; what follows in the block cannot be reached.
@@ -29,12 +29,11 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         &self,
         builtin: Builtin,
         args: &[inkwell::values::BasicMetadataValueEnum<'ctx>],
-        detail: Option<IntValue<'ctx>>,
     ) {
         let code = self.call_builtin(builtin, args);
         let code = code.try_as_basic_value().unwrap_basic().into_int_value();
         let failed = self.ir.icmp(inkwell::IntPredicate::NE, code, self.const_i32(0));
-        self.raise_if(failed, code, detail);
+        self.raise_if(failed, code, None);
     }
 
     fn raise_if(
@@ -52,7 +51,7 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
     }
 
     fn raise(&self, code: IntValue<'ctx>, detail: Option<IntValue<'ctx>>) {
-        let detail = detail.unwrap_or_else(|| self.const_i64(0));
+        let detail = detail.unwrap_or_else(|| self.const_i64(NO_DETAIL));
         let args = [self.vmctx.into(), code.into(), detail.into()];
         let call = self.ir.call(self.cx.trap_function(), &args);
         self.cx.attributes.set_trap_site(call);

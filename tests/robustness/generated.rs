@@ -43,12 +43,16 @@ fn config(max_imports: usize) -> Config {
 /// The module that `seed` stands for. Every call of it ends.
 fn generate(seed: u64, max_imports: usize) -> Vec<u8> {
     let mut random = Random(seed);
-    let size = 2000 + random.below(30_000);
-    let bytes = random.bytes(size);
-    let module = Generator::new(config(max_imports), &mut Unstructured::new(&bytes));
-    let mut module = module.expect("there are bytes enough");
-    module.ensure_termination(1000).expect("every body is made of instructions");
-    module.to_bytes()
+    loop {
+        let size = 2000 + random.below(30_000);
+        let bytes = random.bytes(size);
+        // A few bytes in a thousand make no module.
+        if let Ok(mut module) = Generator::new(config(max_imports), &mut Unstructured::new(&bytes))
+            && module.ensure_termination(1000).is_ok()
+        {
+            return module.to_bytes();
+        }
+    }
 }
 
 #[derive(Debug, Default)]

@@ -104,7 +104,8 @@ macro_rules! declare {
 // raises the trap itself, so that it has one way to do so.
 declare! {
     /// Leaves wasm with trap `code` at the caller's site. `detail` is the
-    /// first address outside memory, or the index outside the table; else 0.
+    /// first address outside memory, or the index outside the table; else
+    /// [`NO_DETAIL`](crate::NO_DETAIL).
     fn trap(code: u32, detail: u64) -> never;
     /// `memory.grow`: the old size in pages, or -1.
     fn memory_grow(memory: u32, delta: u64) -> u64;

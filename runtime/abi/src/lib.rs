@@ -36,7 +36,7 @@ pub use builtins::{Builtin, BuiltinType, Builtins};
 pub use descriptor::*;
 pub use layout::{Hash, layout_hash};
 pub use sections::{CODE_HASH, FILE_HASH, KEPT_PREFIX};
-pub use trap::TrapCode;
+pub use trap::{NO_DETAIL, TrapCode};
 pub use types::{ReturnStyle, ValType};
 pub use vmctx::*;
 

@@ -1,5 +1,8 @@
 //! Every way in which wasm code can trap, declared once.
 
+/// As the `detail` of the `trap` builtin: there is none, or it is not known.
+pub const NO_DETAIL: u64 = u64::MAX;
+
 macro_rules! trap_codes {
     ($($(#[$meta:meta])* $name:ident = $code:literal, $message:literal;)*) => {
         /// Why execution of wasm code stopped.

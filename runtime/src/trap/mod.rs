@@ -7,7 +7,7 @@ pub(crate) mod signals;
 use std::fmt;
 use std::sync::OnceLock;
 
-use wasm2so_abi::{TrapCode, VmCtx, VmLayout, VmMemory};
+use wasm2so_abi::{NO_DETAIL, TrapCode, VmCtx, VmLayout, VmMemory};
 
 use crate::symbolize::{self, Frame};
 use crate::unwind::code::Code;
@@ -134,6 +134,7 @@ pub(crate) unsafe fn builtin_detail(
     vmctx: *const VmCtx,
 ) -> TrapDetail {
     match code {
+        _ if detail == NO_DETAIL => TrapDetail::None,
         TrapCode::MemoryOutOfBounds => {
             // SAFETY: passed on to the caller.
             let memory_size = unsafe { only_memory_size(pc, vmctx) };

@@ -7,9 +7,7 @@ use std::sync::mpsc::{channel, sync_channel};
 use std::time::{Duration, Instant};
 use std::{process, ptr, thread};
 use wasmrun::trace::{Format, Trace};
-use wasmrun::{
-    Config, Func, FuncType, Imports, Instance, SampleError, Store, ThreadHandle, Value,
-};
+use wasmrun::{Config, Func, FuncType, Imports, Instance, SampleError, Store, ThreadHandle, Value};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -73,7 +71,10 @@ fn a_busy_thread_is_seen_in_wasm_and_in_the_c_library() {
             while seen < 100 {
                 let stack = handle.stack(PATIENCE).unwrap();
                 let text = words(stack.frames());
-                assert!(text.is_empty() || text.starts_with(&start) && !text.contains(' '), "{text}");
+                assert!(
+                    text.is_empty() || text.starts_with(&start) && !text.contains(' '),
+                    "{text}"
+                );
                 seen += usize::from(!text.is_empty());
             }
         });

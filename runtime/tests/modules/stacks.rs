@@ -112,9 +112,8 @@ fn instances_of_one_module_share_its_name() {
             (func $step (export "step") (call $next) nop))"#,
     );
     let mut store = Store::new(Config::default());
-    let last = Func::new(&mut store, FuncType::new([], []), |_, _, _| {
-        Err(words(&current_stack()).into())
-    });
+    let last =
+        Func::new(&mut store, FuncType::new([], []), |_, _, _| Err(words(&current_stack()).into()));
     let module = file.load();
     let mut next = last;
     for _ in 0..3 {

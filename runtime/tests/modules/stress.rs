@@ -279,28 +279,32 @@ fn program(name: &str) {
     let (mut without_offset, mut started_by) = (0, HashSet::new());
     let end = Instant::now() + limit();
     let module = file.load();
-    sample(|| move || run_program(&module), |_| Instant::now() > end, |stack| {
-        shares.add(stack);
-        let Some(last) = stack.addresses().last() else { return };
-        let new = stack.addresses().filter(|address| !known.contains(address)).count();
-        if new == 0 && starts.contains(&last) {
-            return;
-        }
-        known.extend(stack.addresses());
-        let frames = stack.frames();
-        for (depth, frame) in frames.iter().enumerate() {
-            let Frame::Wasm(frame) = frame else { continue };
-            assert!(frame.func_index.is_some() || frame.func_name.is_some(), "{frame:#?}");
-            let exact = frame.module_offset.is_some();
-            assert!(depth == 0 || exact, "{}", words(frames));
-            without_offset += u64::from(!exact);
-        }
-        let Some(Frame::Wasm(outermost)) = frames.last() else { panic!("{}", words(frames)) };
-        let name = outermost.func_name.clone().unwrap_or_default();
-        assert!(name.starts_with("_start"), "{}", words(frames));
-        started_by.insert(name);
-        starts.insert(last);
-    });
+    sample(
+        || move || run_program(&module),
+        |_| Instant::now() > end,
+        |stack| {
+            shares.add(stack);
+            let Some(last) = stack.addresses().last() else { return };
+            let new = stack.addresses().filter(|address| !known.contains(address)).count();
+            if new == 0 && starts.contains(&last) {
+                return;
+            }
+            known.extend(stack.addresses());
+            let frames = stack.frames();
+            for (depth, frame) in frames.iter().enumerate() {
+                let Frame::Wasm(frame) = frame else { continue };
+                assert!(frame.func_index.is_some() || frame.func_name.is_some(), "{frame:#?}");
+                let exact = frame.module_offset.is_some();
+                assert!(depth == 0 || exact, "{}", words(frames));
+                without_offset += u64::from(!exact);
+            }
+            let Some(Frame::Wasm(outermost)) = frames.last() else { panic!("{}", words(frames)) };
+            let name = outermost.func_name.clone().unwrap_or_default();
+            assert!(name.starts_with("_start"), "{}", words(frames));
+            started_by.insert(name);
+            starts.insert(last);
+        },
+    );
     println!("{name}: {shares:?}");
     println!("{} addresses, {without_offset} without offset, from {started_by:?}", known.len());
 }
