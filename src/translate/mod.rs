@@ -1,8 +1,8 @@
 //! From one function body to LLVM IR.
 //!
-//! One file per family of operators; [`dispatch`] is the table that sends each
+//! One file per family of operators; `dispatch` is the table that sends each
 //! operator to its family. A linear-memory address is formed only in
-//! [`address`], a trap raised only in [`trap`], vmctx read only in [`vmctx`].
+//! `address`, a trap raised only in `trap`, vmctx read only in `vmctx`.
 
 mod address;
 mod bulk;

@@ -128,15 +128,15 @@ fn of_a_module_with_everything() {
 
 #[test]
 fn of_arithmetic() {
-    child::work("mutants::of_arithmetic", || judge(&wat(ARITHMETIC), 1000));
+    child::work("mutants::of_arithmetic", || judge(&wat(ARITHMETIC), 600));
 }
 
 #[test]
 fn of_a_small_program() {
-    child::work("mutants::of_a_small_program", || judge(&example("trap.wasm"), 400));
+    child::work("mutants::of_a_small_program", || judge(&example("trap.wasm"), 300));
 }
 
 #[test]
 fn of_a_larger_program() {
-    child::work("mutants::of_a_larger_program", || judge(&example("wordfreq.wasm"), 200));
+    child::work("mutants::of_a_larger_program", || judge(&example("wordfreq.wasm"), 120));
 }

@@ -33,6 +33,10 @@ const WALKING: u32 = 2;
 const DONE: u32 = 3;
 const ABANDONED: u32 = 4;
 
+/// What a thread uses below its stack pointer; in an epilogue also registers are
+/// there that were just restored.
+const RED_ZONE: u64 = 128;
+
 thread_local! {
     /// This thread's. No destructor, no lazy initialisation: a signal handler
     /// reads it.
@@ -172,7 +176,7 @@ impl Target {
         let start = alternate.ss_sp as u64;
         let alternate = start..start + alternate.ss_size as u64;
         let native = [&alternate, &self.native_stack].into_iter().find(|stack| stack.contains(&sp));
-        let native = native.map_or(0..0, |stack| sp..stack.end);
+        let native = native.map_or(0..0, |stack| stack.start.max(sp - RED_ZONE)..stack.end);
         // SAFETY: the state is `WALKING`: the recorder is ours. What runs on this
         // stack is loaded.
         unsafe {

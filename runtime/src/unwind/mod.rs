@@ -67,8 +67,8 @@ impl Walker {
     }
 
     /// Visits the wasm frames of this thread, which a signal interrupted
-    /// anywhere. `native` is the memory in which it may have been, other than
-    /// wasm's stacks, from the interrupted stack pointer on.
+    /// anywhere. `native` is the memory in use of the stack that it was on, if
+    /// that is not wasm's.
     pub(crate) fn walk_interrupted(
         &mut self,
         registers: Registers,

@@ -309,6 +309,13 @@ fn program(name: &str) {
     println!("{} addresses, {without_offset} without offset, from {started_by:?}", known.len());
 }
 
+/// This process's memory in use, in KiB.
+fn resident() -> i64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
 /// What the program prints.
 fn run_program(module: &Module) -> Vec<u8> {
     #[derive(Clone, Default)]
