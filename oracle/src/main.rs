@@ -73,13 +73,22 @@ fn main() -> Result<ExitCode> {
         [] => &[Source::Cases, Source::Kinds, Source::Smith, Source::Inject],
         sources => sources,
     };
+    let programs: Vec<&str> = match arguments.program.as_slice() {
+        [] => inject::PROGRAMS.to_vec(),
+        programs => programs.iter().map(String::as_str).collect(),
+    };
+    let runs = sources.iter().flat_map(|&source| match source {
+        Source::Inject => programs.iter().map(|&program| (source, program)).collect(),
+        _ => vec![(source, "")],
+    });
     let mut wrong = 0;
-    for &source in sources {
+    for (source, program) in runs {
         let start = Instant::now();
         let mut report = Report::new(&arguments.output);
-        arguments.run(source, levels, &mut report)?;
-        println!("{source:?} at {levels:?}: {report}  {:.1} s", start.elapsed().as_secs_f64());
-        for text in report.wrong.iter().take(3) {
+        arguments.run(source, program, levels, &mut report)?;
+        let seconds = start.elapsed().as_secs_f64();
+        println!("{source:?} {program} at {levels:?}: {report}  {seconds:.1} s");
+        for text in report.wrong.iter().take(5) {
             println!("\n{text}");
         }
         wrong += report.wrong.len();
@@ -96,20 +105,19 @@ fn main() -> Result<ExitCode> {
 }
 
 impl Arguments {
-    fn run(&self, source: Source, levels: &[OptLevel], report: &mut Report) -> Result<()> {
+    fn run(
+        &self,
+        source: Source,
+        program: &str,
+        levels: &[OptLevel],
+        report: &mut Report,
+    ) -> Result<()> {
         match source {
             Source::Cases => cases::run(CASES.as_ref(), levels, report),
             Source::Kinds => kinds::run(levels, report),
             Source::Smith => smith::run(self.seed, self.first, self.count, levels, report),
             Source::Inject => {
-                let programs: Vec<&str> = match self.program.as_slice() {
-                    [] => inject::PROGRAMS.to_vec(),
-                    programs => programs.iter().map(String::as_str).collect(),
-                };
-                for program in programs {
-                    inject::run(&self.programs, program, self.seed, self.count, levels, report)?;
-                }
-                Ok(())
+                inject::run(&self.programs, program, self.seed, self.count, levels, report)
             }
         }
     }

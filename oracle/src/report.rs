@@ -16,6 +16,10 @@ use wasm2so::options::OptLevel;
 pub struct Report {
     /// Modules compiled.
     pub modules: usize,
+    /// Machine instructions that access memory.
+    pub accesses: u64,
+    /// Of those, how many have only the location that LLVM left them.
+    pub unstamped: u64,
     /// Cases compared, those without a trap included.
     pub cases: usize,
     /// Frames compared.
@@ -70,8 +74,11 @@ impl Report {
         let mut subjects = Vec::new();
         for &level in levels {
             match Subject::new(wasm, level) {
-                Ok((subject, inexact)) => {
+                Ok((subject, stamps)) => {
                     subjects.push((level, subject));
+                    self.accesses += stamps.accesses;
+                    self.unstamped += stamps.accesses - stamps.stamped;
+                    let inexact = stamps.violations;
                     if inexact > 0 {
                         let what = "sites have no exact location, the compiler says";
                         self.wrong(name, wasm, format!("{name} at {level:?}: {inexact} {what}\n"))?;
@@ -134,6 +141,7 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Report { modules, cases, frames, overflows, .. } = self;
         writeln!(f, "{modules} modules, {cases} executions compared, {} wrong", self.wrong.len())?;
+        writeln!(f, "{} of {} machine accesses are not stamped", self.unstamped, self.accesses)?;
         writeln!(f, "{} traps, {frames} frames exact; {overflows} overflows", self.traps())?;
         for (kind, count) in &self.exact {
             writeln!(f, "  {count:>8} {kind}")?;

@@ -6,6 +6,7 @@ use crate::host::{self, Host, Then};
 use crate::trace::{Execution, Frame, Outcome, State};
 use anyhow::Result;
 use std::sync::{Arc, Mutex};
+use wasm2so::llvm::sys::StampReport;
 use wasm2so::options::{OptLevel, Options};
 use wasmrun::{
     CallError, Caller, Config, Extern, ExternType, Func, Global, HostError, Imports, Instance,
@@ -27,18 +28,18 @@ impl wasm2so::Progress for Quiet {
 }
 
 impl Subject {
-    /// Compiles and loads `wasm`; also how many sites the compiler itself sees
-    /// to be without an exact location.
+    /// Compiles and loads `wasm`; also what the compiler itself says of the
+    /// sites.
     ///
     /// # Errors
     /// When that fails.
-    pub fn new(wasm: &[u8], level: OptLevel) -> Result<(Subject, u64)> {
+    pub fn new(wasm: &[u8], level: OptLevel) -> Result<(Subject, StampReport)> {
         let directory = tempfile::tempdir()?;
         let file = directory.path().join("subject.so");
         let options = Options { opt_level: level, ..Options::default() };
         let summary = wasm2so::compile(wasm, "subject.wasm", &file, &options, &Quiet)?;
         let subject = Subject { module: Module::load(&file)?, _directory: directory };
-        Ok((subject, summary.stamps.violations))
+        Ok((subject, summary.stamps))
     }
 
     /// What a case comes to.

@@ -265,48 +265,79 @@ fn sqlite() {
     program("sqlite");
 }
 
-/// Runs a real program over and over; each stack has to end where the program
-/// starts, and all its functions must be known.
+/// Runs a real program over and over.
 fn program(name: &str) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let wasm = root.join(format!("target/programs/{name}.wasm"));
     assert!(wasm.exists(), "run tests/programs/build target/programs");
     let file = Compiled::file(&wasm);
-    let mut shares = Shares::default();
-    // By address, so that few have to be named: all seen, and those of frames that
-    // begin a program.
-    let (mut known, mut starts) = (HashSet::new(), HashSet::new());
-    let (mut without_offset, mut started_by) = (0, HashSet::new());
-    let end = Instant::now() + limit();
     let module = file.load();
+    let (mut shares, mut places) = (Shares::default(), Places::default());
+    let end = Instant::now() + limit();
+    let work = || move || run_program(&module);
     sample(
-        || move || run_program(&module),
+        work,
         |_| Instant::now() > end,
         |stack| {
             shares.add(stack);
-            let Some(last) = stack.addresses().last() else { return };
-            let new = stack.addresses().filter(|address| !known.contains(address)).count();
-            if new == 0 && starts.contains(&last) {
-                return;
-            }
-            known.extend(stack.addresses());
-            let frames = stack.frames();
-            for (depth, frame) in frames.iter().enumerate() {
-                let Frame::Wasm(frame) = frame else { continue };
-                assert!(frame.func_index.is_some() || frame.func_name.is_some(), "{frame:#?}");
-                let exact = frame.module_offset.is_some();
-                assert!(depth == 0 || exact, "{}", words(frames));
-                without_offset += u64::from(!exact);
-            }
-            let Some(Frame::Wasm(outermost)) = frames.last() else { panic!("{}", words(frames)) };
-            let name = outermost.func_name.clone().unwrap_or_default();
-            assert!(name.starts_with("_start"), "{}", words(frames));
-            started_by.insert(name);
-            starts.insert(last);
+            places.check(stack);
         },
     );
+    let Places { known, vague, vaguely, .. } = places;
     println!("{name}: {shares:?}");
-    println!("{} addresses, {without_offset} without offset, from {started_by:?}", known.len());
+    println!(
+        "{} places; innermost without offset: {} places, {vaguely} times",
+        known.len(),
+        vague.len()
+    );
+}
+
+/// Addresses that were named, so that each has to be only once.
+#[derive(Default)]
+struct Places {
+    known: HashSet<u64>,
+    /// Those in the function that the program starts with.
+    starts: HashSet<u64>,
+    /// Those that belong to no wasm instruction, and how often they were seen.
+    vague: HashSet<u64>,
+    vaguely: u64,
+}
+
+impl Places {
+    /// That a stack ends where the program starts, all its functions are known,
+    /// and all calls.
+    fn check(&mut self, stack: &Stack) {
+        let mut addresses = stack.addresses();
+        let Some(first) = addresses.next() else { return };
+        let last = addresses.last().unwrap_or(first);
+        let new = stack.addresses().filter(|address| !self.known.contains(address)).count();
+        if new > 0 || !self.starts.contains(&last) {
+            self.check_names(stack, first);
+            self.known.extend(stack.addresses());
+            self.starts.insert(last);
+        }
+        self.vaguely += u64::from(self.vague.contains(&first));
+    }
+
+    fn check_names(&mut self, stack: &Stack, first: u64) {
+        let (start, memory) = (Instant::now(), resident());
+        let frames = stack.frames();
+        if self.known.is_empty() {
+            let (time, memory) = (start.elapsed(), resident() - memory);
+            println!("first names: {} frames in {time:.1?}, {memory} KiB", frames.len());
+        }
+        for (depth, frame) in frames.iter().enumerate() {
+            let Frame::Wasm(frame) = frame else { continue };
+            assert!(frame.func_index.is_some() || frame.func_name.is_some(), "{frame:#?}");
+            if frame.module_offset.is_none() {
+                assert_eq!(depth, 0, "{}", words(frames));
+                self.vague.insert(first);
+            }
+        }
+        let Some(Frame::Wasm(outermost)) = frames.last() else { panic!("{}", words(frames)) };
+        let name = outermost.func_name.as_deref().unwrap_or_default();
+        assert!(name.starts_with("_start"), "{}", words(frames));
+    }
 }
 
 /// This process's memory in use, in KiB.
