@@ -77,8 +77,8 @@ impl ThreadHandle {
         Ok(ThreadHandle { target: target::current()?, signal })
     }
 
-    /// The thread's stack. Stops the thread as long as walking it takes: some
-    /// 0.1 µs a frame.
+    /// The thread's stack. Stops the thread as long as walking it takes: half a
+    /// microsecond a frame, a tenth of that in a recursion.
     ///
     /// Other requests for the same thread are waited for. The thread itself may
     /// ask, too.

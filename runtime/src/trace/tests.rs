@@ -190,6 +190,14 @@ error: no such file
 }
 
 #[test]
+fn running() {
+    let trace = Trace::of_stack("on SIGUSR1", &[symbolize::Frame::Host]);
+    check(&trace, Format::Short, "wasm stack: on SIGUSR1\n     -- host --\n");
+    let json = "{\"running\":true,\"message\":\"on SIGUSR1\",\"frames\":[{\"host\":true}]}\n";
+    check(&trace, Format::Json, json);
+}
+
+#[test]
 fn off() {
     check(&exhausted(vec![frame("f", 1)]), Format::Off, "wasm trap: call stack exhausted\n");
 }

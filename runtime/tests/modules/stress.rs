@@ -1,5 +1,7 @@
 //! Very many stacks of threads that do everything wasm code can do: none of them
-//! may be wrong, and nothing else may change.
+//! may be wrong, and nothing else may change. The long tests want to be run alone:
+//! `cargo test --release -p wasmrun --test modules stress -- --ignored --nocapture
+//! --test-threads 1`.
 
 use crate::stacks::words;
 use crate::{Compiled, Done, call};
