@@ -100,7 +100,7 @@ pub struct StampReport {
     pub stamped: u64,
     /// Call instructions.
     pub calls: u64,
-    /// Accesses and calls that are left without an exact location.
+    /// Accesses that are not stamped, and calls without an offset.
     pub violations: u64,
     /// Audit labels set.
     pub labels: u64,

@@ -35,7 +35,7 @@ struct Wasm2soStampReport {
   uint64_t accesses;   // machine instructions that touch linear memory
   uint64_t stamped;    // of those, got their location back from their scope
   uint64_t calls;      // call instructions
-  uint64_t violations; // accesses or calls without an exact location
+  uint64_t violations; // accesses that are not stamped, calls without a location
   uint64_t labels;     // audit labels set
 };
 
@@ -51,7 +51,7 @@ void takeOffAtomic(Instruction &I) {
     Store->setAtomic(AtomicOrdering::NotAtomic);
 }
 
-// Whether a user of `V` takes its lanes apart.
+// Whether a user of the vector `V` takes its lanes apart.
 bool movesLanes(const Value &V) {
   return any_of(V.users(), [](const User *U) {
     return isa<ShuffleVectorInst, ExtractElementInst, InsertElementInst>(U) ||
@@ -59,11 +59,22 @@ bool movesLanes(const Value &V) {
   });
 }
 
-// Keeps a vector load whole: x86 instruction selection folds even a volatile
-// one into an instruction that widens lanes and then reads only those, so that
-// an access that is partly out of bounds would not trap.
-void keepWhole(Instruction &I) {
-  if (!isa<LoadInst>(I) || !I.getType()->isVectorTy() || !movesLanes(I))
+// Whether the scalar `V` becomes a lane of a vector.
+bool becomesLane(const Value &V) {
+  return any_of(V.users(), [](const User *U) {
+    return isa<InsertElementInst>(U) || (isa<BitCastInst>(U) && becomesLane(*U));
+  });
+}
+
+// Keeps instruction selection from making loads of its own out of `I`, even of
+// a volatile one. For x86 it folds a vector load into an instruction that widens
+// lanes and then reads only those, so that an access that is partly out of
+// bounds would not trap; and it loads a lane that is taken out of a splat anew,
+// with the location of the extraction and no scope.
+void keepWhole(Instruction &I, bool Extracts) {
+  if (!isa<LoadInst>(I))
+    return;
+  if (I.getType()->isVectorTy() ? !movesLanes(I) : !Extracts || !becomesLane(I))
     return;
   auto *Whole = new FreezeInst(&I, "", std::next(I.getIterator()));
   Whole->setDebugLoc(I.getDebugLoc());
@@ -77,12 +88,13 @@ ScopeMap markAccesses(Module &M) {
   MDBuilder Builder(Context);
   MDNode *Domain = Builder.createAnonymousAliasScopeDomain("wasm2so.sites");
   for (Function &F : M)
-    for (BasicBlock &BB : F)
+    for (BasicBlock &BB : F) {
+      bool Extracts = any_of(BB, [](const Instruction &I) { return isa<ExtractElementInst>(I); });
       for (Instruction &I : BB) {
         if (!I.isVolatile())
           continue;
         takeOffAtomic(I);
-        keepWhole(I);
+        keepWhole(I, Extracts);
         if (!I.getDebugLoc())
           continue;
         MDNode *Scope = Builder.createAnonymousAliasScope(Domain);
@@ -90,6 +102,7 @@ ScopeMap markAccesses(Module &M) {
         I.setMetadata(LLVMContext::MD_alias_scope, List);
         Scopes[List] = I.getDebugLoc();
       }
+    }
   return Scopes;
 }
 
@@ -128,29 +141,52 @@ private:
       return;
     bool Access = false;
     // A read-modify-write faults in its read: the load's location wins.
-    const MachineMemOperand *Chosen = nullptr;
+    DebugLoc Chosen;
     for (const MachineMemOperand *MMO : MI.memoperands()) {
       if (!MMO->isVolatile())
         continue;
       Access = true;
-      if (Scopes.contains(MMO->getAAInfo().Scope) && (!Chosen || MMO->isLoad()))
-        Chosen = MMO;
+      DebugLoc Own = locate(*MMO, MI.getDebugLoc());
+      if (Own && (!Chosen || MMO->isLoad()))
+        Chosen = Own;
     }
     if (Access) {
       ++Report.accesses;
       if (Chosen) {
         ++Report.stamped;
-        MI.setDebugLoc(Scopes.lookup(Chosen->getAAInfo().Scope));
+        MI.setDebugLoc(Chosen);
       }
     }
     if (MI.isCall())
       ++Report.calls;
-    if ((Access || MI.isCall()) && (!MI.getDebugLoc() || MI.getDebugLoc().getLine() == 0)) {
+    bool Located = MI.getDebugLoc() && MI.getDebugLoc().getLine() != 0;
+    // A location that LLVM left on an access may be that of its user.
+    if (Access ? !Chosen || !Located : MI.isCall() && !Located) {
       ++Report.violations;
       Complaints << MI.getMF()->getName() << ": " << MI;
     }
     if (Label && (Access || MI.mayLoadOrStore()) && !MI.getPreInstrSymbol())
       label(MI, Access ? "wasm2so.access." : "wasm2so.other.");
+  }
+
+  // Where the access of `MMO` is in the IR: by its scope; or, where selection
+  // made an access anew without it (the store of an `fabs`, say), by its address,
+  // if that tells one access from all others or `Left`, what LLVM left, is among
+  // them.
+  DebugLoc locate(const MachineMemOperand &MMO, const DebugLoc &Left) const {
+    if (auto Site = Scopes.find(MMO.getAAInfo().Scope); Site != Scopes.end())
+      return Site->second;
+    if (!MMO.getValue())
+      return {};
+    SmallPtrSet<const DILocation *, 4> Sites;
+    for (const User *U : MMO.getValue()->users())
+      if (auto *I = dyn_cast<Instruction>(U);
+          I && I->isVolatile() && getLoadStorePointerOperand(I) == MMO.getValue() &&
+          isa<LoadInst>(I) == MMO.isLoad())
+        Sites.insert(I->getDebugLoc());
+    if (Sites.contains(Left))
+      return Left;
+    return Sites.size() == 1 ? DebugLoc(*Sites.begin()) : DebugLoc();
   }
 
   // Names the instruction's address in the symbol table.
@@ -198,6 +234,9 @@ extern "C" int wasm2so_emit(LLVMModuleRef ModuleRef, LLVMTargetMachineRef Machin
   // processors that reorder instructions themselves.
   Config->disablePass(&LiveDebugValuesID);
   Config->disablePass(&PostRASchedulerID);
+  // It takes the alias scopes off all accesses of a function in which it merges
+  // two slots; ours are few: only those of calls with several results.
+  Config->disablePass(&StackColoringLegacyID);
   if (Config->addISelPasses())
     return 1;
   Config->addMachinePasses();

@@ -1,0 +1,40 @@
+//! The oracle on what takes seconds: what was once wrong, every kind of trap,
+//! and some random modules. Real programs and long runs: `cargo run -p
+//! wasm2so-oracle -- --help`.
+
+use std::path::Path;
+use wasm2so::options::OptLevel;
+use wasm2so_oracle::report::Report;
+use wasm2so_oracle::{cases, kinds, smith};
+
+/// The report of what `run` judges; nothing may be wrong.
+fn report(name: &str, run: impl FnOnce(&mut Report) -> anyhow::Result<()>) -> Report {
+    let mut report = Report::new(&Path::new(env!("CARGO_TARGET_TMPDIR")).join("oracle"));
+    run(&mut report).unwrap_or_else(|e| panic!("{name}: {e:#}"));
+    println!("{name}: {report}");
+    let shown = report.wrong.len().min(5);
+    assert!(report.wrong.is_empty(), "{name}\n{}", report.wrong[..shown].join("\n"));
+    report
+}
+
+#[test]
+fn what_was_once_wrong() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+    let levels = [OptLevel::O3, OptLevel::O2, OptLevel::O0];
+    let report = report("cases", |report| cases::run(&folder, &levels, report));
+    assert!(report.traps() > 0);
+}
+
+#[test]
+fn every_kind() {
+    let report = report("kinds", |report| kinds::run(&[OptLevel::O3], report));
+    assert!(report.exact.len() >= 9, "a kind of trap does not occur: {:?}", report.exact);
+}
+
+#[test]
+fn random_modules() {
+    let levels = [OptLevel::O3, OptLevel::O0];
+    let report = report("smith", |report| smith::run(1, 0, 60, &levels, report));
+    let deep: usize = report.depths.range(3..).map(|(_, count)| count).sum();
+    assert!(report.traps() > 300 && deep > 100, "{report}");
+}
