@@ -326,6 +326,27 @@ fn post_mortem(session: &Session, command: &str) -> String {
     gdb(session.directory.path(), &args, &[command]).outputs.remove(0)
 }
 
+/// What `wasmrun symbolize` tells of a core.
+fn offline(session: &Session, args: &[&str]) -> Vec<Frame> {
+    let directory = session.directory.path();
+    let command = || {
+        let mut command = support::wasmrun();
+        command.current_dir(directory).arg("symbolize").args(args);
+        command
+    };
+    let output = command().output().expect("wasmrun runs");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    println!("{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && output.stderr.is_empty());
+    assert!(text.starts_with("wasm stack: thread "), "{text}");
+    let frames = text.lines().filter(|line| line.starts_with('#')).map(|line| {
+        let (offset, name) = line[5..].split_once(" - ").expect("offset and name");
+        let offset = offset.strip_prefix("0x").expect("an offset");
+        (name.to_owned(), Some(u64::from_str_radix(offset, 16).expect("a known offset")))
+    });
+    frames.collect()
+}
+
 #[test]
 fn a_core_dump_tells_the_same() {
     for level in LEVELS {
@@ -339,10 +360,44 @@ fn a_core_dump_tells_the_same() {
             let Transcript { outputs, .. } = session.debug(&["run", address, "5"], &commands);
             assert_contains(&outputs[2], "Saved corefile core");
             assert_backtrace(&post_mortem(&session, "backtrace"), &wasm);
+            assert_eq!(offline(&session, &["--core", "core"]), wasm);
             // Not the gigabytes that are set aside for the memory.
             let size = fs::metadata(&core).expect("a core dump").len();
             assert!(size < 1 << 30, "the core dump has {size} bytes");
             fs::remove_file(&core).unwrap();
         }
     }
+}
+
+#[test]
+fn a_core_dump_is_read_where_it_was_not_made() {
+    let session = Session::new(OptLevel::O3);
+    let wasm = session.in_leaf();
+    let directory = session.directory.path();
+    let commands = ["run", "generate-core-file core", "kill"];
+    session.debug(&["run", "0x10000", "5"], &commands);
+    let refused = |args: &[&str], why: &str| {
+        let mut command = support::wasmrun();
+        let output = command.current_dir(directory).arg("symbolize").args(args).output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(1) && output.stdout.is_empty(), "{text}");
+        assert!(text.starts_with("error: ") && text.contains(why), "{text}");
+    };
+    fs::create_dir(directory.join("moved")).unwrap();
+    fs::rename(directory.join("session.so"), directory.join("moved/session.so")).unwrap();
+    refused(&["--core", "core"], "no module of wasm2so");
+    assert_eq!(offline(&session, &["--core", "core", "moved/session.so"]), wasm);
+    // Another build in its place.
+    let so = directory.join("session.so");
+    support::compile(&session.wasm, "session.wasm", &so, &support::options(OptLevel::O0));
+    refused(&["--core", "core"], "no module of wasm2so");
+    refused(&["--core", "core", "session.so"], "build IDs differ");
+    fs::copy(&so, directory.join("other.so")).unwrap();
+    refused(&["--core", "core", "other.so"], "not loaded a file named `other.so`");
+    // What is no core.
+    let core = fs::read(directory.join("core")).unwrap();
+    fs::write(directory.join("half"), &core[..core.len() / 2]).unwrap();
+    refused(&["--core", "half"], "it was cut off");
+    refused(&["--core", "session.so"], "another kind of ELF file");
+    refused(&["--core", "nowhere"], "cannot read nowhere");
 }

@@ -30,6 +30,7 @@ mod activation;
 mod artifact;
 mod builtins;
 mod constexpr;
+mod core_dump;
 mod error;
 mod func;
 mod global;
@@ -52,6 +53,7 @@ mod value;
 pub mod wasi;
 
 pub use artifact::{ExportType, ImportType, Module};
+pub use core_dump::{CoreDump, CoreError, CoreThread};
 pub use error::{
     AccessError, ArgumentError, CallError, HostError, ImportProblem, InstantiateError, LinkError,
     LoadError, Malformed, ResourceError,

@@ -55,7 +55,7 @@ fn act(options: &Options) -> Result<i32> {
     if let Some(rest) = symbolize::asked_for(&options.module_and_args) {
         return symbolize::run(rest, options.debug_file.as_deref()).map(|()| 0);
     }
-    let format = options.trace.into();
+    let format = options.trace.format.into();
     if let Some(signal) = options.trace_on {
         watch::start(signal, format)?;
     }

@@ -17,7 +17,8 @@ use wasmrun::trace::Format;
     name = "wasmrun",
     version,
     override_usage = "wasmrun [OPTIONS] <LIB.SO> [ARGS]...\n       \
-        wasmrun [OPTIONS] symbolize <LIB.SO> [INPUT]...",
+        wasmrun [OPTIONS] symbolize <LIB.SO> [INPUT]...\n       \
+        wasmrun symbolize --core <CORE> [LIB.SO]...",
     max_term_width = 80,
     arg_required_else_help = true,
     after_long_help = EXIT_STATUS
@@ -57,21 +58,12 @@ pub struct Options {
     #[arg(long, value_name = "SIZE", help_heading = "Limits")]
     pub max_memory: Option<Size>,
 
-    /// Bytes of stack that wasm code may use
+    /// Bytes of stack that wasm code may use; 8M if this is not given
     #[arg(long, value_name = "SIZE", help_heading = "Limits")]
     pub max_stack: Option<Size>,
 
-    /// What to print of a trap; --trace alone means full
-    #[arg(
-        long,
-        value_name = "FORMAT",
-        num_args = 0..=1,
-        require_equals = true,
-        default_value = "short",
-        default_missing_value = "full",
-        help_heading = "Output"
-    )]
-    pub trace: TraceFormat,
+    #[command(flatten)]
+    pub trace: TraceOption,
 
     /// Tell where the program is, in the format of --trace, and go on, whenever
     /// this signal comes
@@ -116,6 +108,23 @@ impl Options {
 }
 
 /// `--trace`
+#[derive(Debug, clap::Args)]
+pub struct TraceOption {
+    /// What to print of a trap; --trace alone means full
+    #[arg(
+        id = "trace",
+        long = "trace",
+        value_name = "FORMAT",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "short",
+        default_missing_value = "full",
+        help_heading = "Output"
+    )]
+    pub format: TraceFormat,
+}
+
+/// How a trace is printed.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum TraceFormat {
     /// One line a frame: offset in the module, function
@@ -225,11 +234,11 @@ mod tests {
         let parse = |args: &[&str]| Options::try_parse_from([&["wasmrun"], args].concat());
         let options = parse(&["--env", "A=b=c", "--trace", "x.so", "--env", "-v", "--"]).unwrap();
         assert_eq!(options.env, [Variable { name: "A".into(), value: Some("b=c".into()) }]);
-        assert!(matches!(options.trace, TraceFormat::Full));
+        assert!(matches!(options.trace.format, TraceFormat::Full));
         assert_eq!(options.module_and_args().0, Path::new("x.so"));
         assert_eq!(options.module_and_args().1, ["--env", "-v", "--"]);
         let options = parse(&["--", "x.so", "-1"]).unwrap();
-        assert!(matches!(options.trace, TraceFormat::Short));
+        assert!(matches!(options.trace.format, TraceFormat::Short));
         assert_eq!(options.module_and_args().1, ["-1"]);
         assert!(parse(&[]).is_err());
         assert!(parse(&["--no-such-option", "x.so"]).is_err());

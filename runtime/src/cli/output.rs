@@ -31,7 +31,15 @@ pub fn set_up(color: clap::ColorChoice, verbose: u8) {
 
 /// Prints what was asked for.
 pub fn print(bytes: &[u8]) -> Result<()> {
-    let mut stdout = std::io::stdout().lock();
+    write_all(std::io::stdout().lock(), bytes)
+}
+
+/// The same, with its colours if there can be any.
+pub fn print_styled(text: &str) -> Result<()> {
+    write_all(anstream::stdout().lock(), text.as_bytes())
+}
+
+fn write_all(mut stdout: impl Write, bytes: &[u8]) -> Result<()> {
     match stdout.write_all(bytes).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != ErrorKind::BrokenPipe => {
             Err(error).context("cannot write to standard output")

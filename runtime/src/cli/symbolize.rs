@@ -1,7 +1,9 @@
 //! `wasmrun symbolize`: tells what the addresses and offsets in a text mean.
 
+mod core;
 mod shape;
 
+use super::options::TraceOption;
 use super::output;
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -31,12 +33,15 @@ use wasmrun::trace::Frame;
 /// function that the line names, if it does: lines about other modules are left
 /// alone. An address is that of an instruction, as for addr2line; of a return
 /// address, give the address before.
+///
+/// With --core, prints the wasm stacks of all threads of a process that crashed.
+/// Its modules are taken from where they were; name those that have moved.
 #[derive(Debug, Parser)]
 #[command(name = "wasmrun symbolize", max_term_width = 80, verbatim_doc_comment)]
 struct Options {
     /// The shared object
-    #[arg(value_name = "LIB.SO")]
-    module: PathBuf,
+    #[arg(value_name = "LIB.SO", required_unless_present = "core")]
+    module: Option<PathBuf>,
 
     /// Lines, or names of files with lines; standard input if there are none
     #[arg(value_name = "INPUT", allow_hyphen_values = true)]
@@ -45,6 +50,13 @@ struct Options {
     /// Take source positions from this file
     #[arg(long, value_name = "FILE.WASM")]
     debug_file: Option<PathBuf>,
+
+    /// A native core dump of a process that ran wasm
+    #[arg(long, value_name = "FILE")]
+    core: Option<PathBuf>,
+
+    #[command(flatten)]
+    trace: TraceOption,
 }
 
 /// The arguments of `symbolize`, if that is asked for: by its name alone, so
@@ -58,8 +70,17 @@ pub fn asked_for(args: &[OsString]) -> Option<&[OsString]> {
 pub fn run(args: &[OsString], debug_file: Option<&Path>) -> Result<()> {
     let name = OsStr::new("wasmrun symbolize").to_owned();
     let options = Options::parse_from([name].iter().chain(args));
-    let module = Module::load(&options.module)?;
-    if let Some(file) = options.debug_file.as_deref().or(debug_file) {
+    let debug_file = options.debug_file.as_deref().or(debug_file);
+    let path = match (&options.core, &options.module) {
+        (Some(core), module) => {
+            let others = options.inputs.iter().map(PathBuf::from);
+            let modules: Vec<PathBuf> = module.iter().cloned().chain(others).collect();
+            return core::run(core, &modules, debug_file, options.trace.format.into());
+        }
+        (None, module) => module.as_ref().expect("required by the parser"),
+    };
+    let module = Module::load(path)?;
+    if let Some(file) = debug_file {
         module.use_debug_file(file)?;
     }
     let mut annotator = Annotator::new(&module, io::stdout().lock());

@@ -17,6 +17,9 @@ pub(crate) const STACK_POINTER: Register = X86_64::RSP;
 /// The return address; in a frame's own registers its program counter.
 pub(crate) const RETURN_ADDRESS: Register = X86_64::RA;
 
+/// Number of words of `struct user_regs_struct`.
+pub(crate) const THREAD_STATUS_REGISTERS: usize = 27;
+
 /// A frame's registers, as far as they are known.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Registers {
@@ -95,6 +98,32 @@ impl Registers {
         for (register, number) in NUMBERS {
             registers.set(register, context.uc_mcontext.gregs[number as usize].cast_unsigned());
         }
+        registers
+    }
+
+    /// Those of a core dump's `struct user_regs_struct`.
+    pub(crate) fn of_thread_status(status: &[u64; THREAD_STATUS_REGISTERS]) -> Self {
+        const PLACES: [(Register, usize); REGISTERS as usize] = [
+            (X86_64::R15, 0),
+            (X86_64::R14, 1),
+            (X86_64::R13, 2),
+            (X86_64::R12, 3),
+            (X86_64::RBP, 4),
+            (X86_64::RBX, 5),
+            (X86_64::R11, 6),
+            (X86_64::R10, 7),
+            (X86_64::R9, 8),
+            (X86_64::R8, 9),
+            (X86_64::RAX, 10),
+            (X86_64::RCX, 11),
+            (X86_64::RDX, 12),
+            (X86_64::RSI, 13),
+            (X86_64::RDI, 14),
+            (X86_64::RA, 16),
+            (X86_64::RSP, 19),
+        ];
+        let mut registers = Registers::default();
+        PLACES.iter().for_each(|&(register, place)| registers.set(register, status[place]));
         registers
     }
 

@@ -1,0 +1,216 @@
+//! Native core dumps of processes that ran wasm: what was on the stack of each
+//! thread. Needs the core and the files that it names, on any machine that can
+//! load the modules. Knows nothing of a running process.
+
+mod image;
+mod process;
+
+use crate::symbolize::Frame;
+use crate::unwind::cursor::{Caller, Cfi, Cursor, StepError};
+use crate::{LoadError, Module};
+use image::Image;
+use process::Process;
+use std::collections::HashMap;
+use std::ffi::OsStr;
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use process::CoreThread;
+
+/// Why a core dump or a module of it cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CoreError {
+    /// The file cannot be read.
+    #[error("cannot read {path}: {source}", path = .path.display())]
+    Read {
+        /// The core dump.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// It is something else, or for another processor, or was cut off.
+    #[error("{path} is no whole x86-64 core dump: {what}", path = .path.display())]
+    NotACore {
+        /// The file.
+        path: PathBuf,
+        /// What is missing.
+        what: &'static str,
+    },
+    /// The process had not loaded such a file.
+    #[error(
+        "{core} is of a process that had not loaded a file named `{name}`",
+        core = .core.display()
+    )]
+    NotLoaded {
+        /// The core dump.
+        core: PathBuf,
+        /// The module's file name.
+        name: String,
+    },
+    /// The process had loaded another build of the module.
+    #[error(
+        "{module} is not the build that the process of {core} had loaded: their build IDs differ",
+        module = .module.display(),
+        core = .core.display()
+    )]
+    OtherBuild {
+        /// The core dump.
+        core: PathBuf,
+        /// The module.
+        module: PathBuf,
+    },
+}
+
+/// A core dump.
+pub struct CoreDump {
+    path: PathBuf,
+    process: Process,
+    /// By address.
+    images: Vec<Image>,
+    modules: HashMap<PathBuf, Module>,
+}
+
+impl CoreDump {
+    /// Opens a core dump, as the kernel or gdb's `generate-core-file` wrote it.
+    ///
+    /// # Errors
+    /// When it is none.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, CoreError> {
+        let path = path.as_ref().to_owned();
+        let process = Process::open(&path)?;
+        let mut images: Vec<Image> = Vec::new();
+        for mapping in &process.mappings {
+            match images.iter_mut().find(|image| image.path == mapping.path) {
+                Some(image) => image.extend(mapping),
+                None => images.extend(Image::open(mapping, &mapping.path, &process).ok()),
+            }
+        }
+        Ok(CoreDump { path, process, images, modules: HashMap::new() })
+    }
+
+    /// Its threads; the first is the one that made the process end.
+    pub fn threads(&self) -> &[CoreThread] {
+        &self.process.threads
+    }
+
+    /// Uses `module` for the file of that name which the process had loaded,
+    /// wherever that was.
+    ///
+    /// # Errors
+    /// There is none, or it was another build.
+    pub fn add_module(&mut self, module: &Module) -> Result<(), CoreError> {
+        let name = module.path().file_name();
+        let same_name = |path: &Path| path.file_name().map(image::without_deleted) == name;
+        let mapping = self.process.mappings.iter().find(|mapping| same_name(&mapping.path));
+        let Some(mapping) = mapping else {
+            let name = name.map(OsStr::to_string_lossy).unwrap_or_default().into_owned();
+            return Err(CoreError::NotLoaded { core: self.path.clone(), name });
+        };
+        let mut image = Image::open(mapping, module.path(), &self.process).map_err(|_| {
+            let (core, module) = (self.path.clone(), module.path().to_owned());
+            CoreError::OtherBuild { core, module }
+        })?;
+        let same_file = self.process.mappings.iter().filter(|m| m.path == mapping.path);
+        same_file.for_each(|mapping| image.extend(mapping));
+        self.images.retain(|other| other.path != mapping.path);
+        self.modules.insert(mapping.path.clone(), module.clone());
+        self.images.push(image);
+        Ok(())
+    }
+
+    /// Loads the modules that the process had loaded from where they were then.
+    /// What is no module, or no longer there, is left out.
+    ///
+    /// # Errors
+    /// When one cannot be loaded here, though it is the same file.
+    pub fn load_modules(&mut self) -> Result<(), LoadError> {
+        for Image { path, .. } in &self.images {
+            if self.modules.contains_key(path) {
+                continue;
+            }
+            match Module::load(path) {
+                Ok(module) => {
+                    self.modules.insert(path.clone(), module);
+                }
+                // Any other object of the process.
+                Err(LoadError::NotAModule { .. } | LoadError::Read { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// The modules that are known by now.
+    pub fn modules(&self) -> impl Iterator<Item = &Module> {
+        self.modules.values()
+    }
+
+    /// What was on the stack of `thread`, from the innermost outwards, without
+    /// the host's frames outside of all wasm.
+    pub fn stack(&self, thread: &CoreThread) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        // Recursion repeats few program counters often.
+        let mut known: HashMap<u64, Vec<Frame>> = HashMap::new();
+        let end = self.walk(thread, |pc, image| match image.and_then(|i| self.module(i)) {
+            Some((module, bias)) => {
+                let found = known.entry(pc).or_insert_with(|| {
+                    module.frames_at(pc - bias).into_iter().map(Frame::Wasm).collect()
+                });
+                frames.extend_from_slice(found);
+            }
+            None if frames.last() != Some(&Frame::Host) => frames.push(Frame::Host),
+            None => {}
+        });
+        if end != Some(StepError::Outermost) {
+            tracing::warn!(thread = thread.id, "the stack cannot be followed to its end");
+        }
+        if frames.last() == Some(&Frame::Host) {
+            frames.pop();
+        }
+        frames
+    }
+
+    /// The module of an image, and what its addresses differ by.
+    fn module(&self, image: &Image) -> Option<(&Module, u64)> {
+        Some((self.modules.get(&image.path)?, image.bias))
+    }
+
+    /// Visits where each frame is, with the image around that, and tells why it
+    /// ended; nothing if no image is there.
+    fn walk(
+        &self,
+        thread: &CoreThread,
+        mut visit: impl FnMut(u64, Option<&Image>),
+    ) -> Option<StepError> {
+        let read = |address| self.process.read_word(address);
+        let mut cursor = Cursor::new();
+        cursor.start();
+        let mut registers = thread.registers;
+        let mut after_call = false;
+        let mut innermost = true;
+        loop {
+            let pc = registers.pc().wrapping_sub(u64::from(after_call));
+            let image = self.images.iter().find(|image| image.range.contains(&pc));
+            visit(pc, image);
+            let cfi: Option<Cfi<'_>> = image.and_then(Image::cfi);
+            let caller = cfi.map(|cfi| cursor.step(&cfi, &registers, pc, read));
+            match caller {
+                Some(Ok(Caller { registers: outer, after_call: after, .. }))
+                    if outer.sp() != registers.sp() || outer.pc() != registers.pc() =>
+                {
+                    (registers, after_call) = (outer, after);
+                }
+                // A stub of the linker's, or a call to nowhere: nothing is
+                // pushed but the return address.
+                None | Some(Err(StepError::Cfi(_))) if innermost => {
+                    registers = registers.caller_of_stub(read)?;
+                    after_call = true;
+                }
+                Some(Ok(_)) | None => return None,
+                Some(Err(error)) => return Some(error),
+            }
+            innermost = false;
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! A file that the process had mapped: its unwind tables.
+
+use super::process::{Mapping, Process};
+use crate::unwind::cursor::Cfi;
+use memmap2::Mmap;
+use object::{Object, ObjectSection, ObjectSegment};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// A mapped file.
+pub(super) struct Image {
+    /// Where the process had it from.
+    pub(super) path: PathBuf,
+    /// Its addresses in the process.
+    pub(super) range: Range<u64>,
+    /// What to subtract from an address in the process to get that in the file.
+    pub(super) bias: u64,
+    file: Mmap,
+    header: Option<Section>,
+    frames: Option<Section>,
+}
+
+/// Why a file cannot stand for a mapped one.
+pub(super) struct NotTheFile;
+
+/// A section's bytes in the file, and its address in the process.
+struct Section {
+    bytes: Range<usize>,
+    address: u64,
+}
+
+impl Image {
+    /// The file at `path` as `mapping` has it.
+    pub(super) fn open(
+        mapping: &Mapping,
+        path: &Path,
+        process: &Process,
+    ) -> Result<Self, NotTheFile> {
+        let file = File::open(path).map_err(|_| NotTheFile)?;
+        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
+            return Err(NotTheFile);
+        }
+        // SAFETY: as for every mapped file, others must not truncate it
+        // meanwhile.
+        let file = unsafe { Mmap::map(&file) }.map_err(|_| NotTheFile)?;
+        let object = object::File::parse(&*file).map_err(|_| NotTheFile)?;
+        let bias = bias(&object, mapping).ok_or(NotTheFile)?;
+        if !is_same_build(&object, bias, process) {
+            return Err(NotTheFile);
+        }
+        let section = |name| {
+            let section = object.section_by_name(name)?;
+            let (start, size) = section.file_range()?;
+            let address = section.address().wrapping_add(bias);
+            Some(Section { bytes: start as usize..(start + size) as usize, address })
+        };
+        let (header, frames) = (section(".eh_frame_hdr"), section(".eh_frame"));
+        let (path, range) = (mapping.path.clone(), mapping.range.clone());
+        Ok(Image { path, range, bias, file, header, frames })
+    }
+
+    /// Adds another mapping of the same file.
+    pub(super) fn extend(&mut self, mapping: &Mapping) {
+        self.range.start = self.range.start.min(mapping.range.start);
+        self.range.end = self.range.end.max(mapping.range.end);
+    }
+
+    /// Its unwind tables, if it has them.
+    pub(super) fn cfi(&self) -> Option<Cfi<'_>> {
+        let (header, frames) = (self.header.as_ref()?, self.frames.as_ref()?);
+        let bytes = |section: &Section| self.file.get(section.bytes.clone());
+        Cfi::new(bytes(header)?, header.address, bytes(frames)?, frames.address).ok()
+    }
+}
+
+/// A file's name without what the kernel adds when it was deleted since.
+pub(super) fn without_deleted(name: &OsStr) -> &OsStr {
+    name.as_bytes().strip_suffix(b" (deleted)").map_or(name, OsStr::from_bytes)
+}
+
+fn bias(object: &object::File<'_>, mapping: &Mapping) -> Option<u64> {
+    object.segments().find_map(|segment| {
+        let (start, size) = segment.file_range();
+        // Mappings begin at pages, segments need not.
+        let place = mapping.offset.max(start);
+        (place < start + size).then(|| {
+            let address = segment.address() + (place - start);
+            (mapping.range.start + (place - mapping.offset)).wrapping_sub(address)
+        })
+    })
+}
+
+/// Whether the build ID is the one that the core has, if it has one: the first
+/// page of a file usually is in it.
+fn is_same_build(object: &object::File<'_>, bias: u64, process: &Process) -> bool {
+    let Some(note) = object.section_by_name(".note.gnu.build-id") else { return true };
+    let Ok(data) = note.data() else { return false };
+    let start = note.address().wrapping_add(bias);
+    process.read(start, data.len() as u64).is_none_or(|loaded| loaded == data)
+}
