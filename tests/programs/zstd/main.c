@@ -1,12 +1,11 @@
 // Zstandard round trips over generated data. Prints the compressed size and a
 // checksum of the compressed bytes, so a one-bit difference anywhere shows.
+// The argument is the number of bytes, 1 MiB if it is missing.
 #include "zstd.h"
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { SIZE = 1 << 20 };
 
 static uint32_t state = 2463534242u;
 
@@ -93,7 +92,8 @@ static size_t compress_stream(ZSTD_CCtx *c, uint8_t *out, size_t room,
   return o.pos;
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+  size_t size = argc > 1 ? strtoul(argv[1], NULL, 10) : 1 << 20;
   static const struct {
     const char *name;
     void (*generate)(uint8_t *, size_t);
@@ -102,25 +102,25 @@ int main(void) {
                {"text", gen_text},
                {"records", gen_records}};
   static const int levels[] = {-5, 1, 3, 6, 9, 13};
-  size_t room = ZSTD_compressBound(SIZE);
-  uint8_t *in = malloc(SIZE), *packed = malloc(room), *back = malloc(SIZE);
+  size_t room = ZSTD_compressBound(size);
+  uint8_t *in = malloc(size), *packed = malloc(room), *back = malloc(size);
   ZSTD_CCtx *c = ZSTD_createCCtx();
   ZSTD_DCtx *d = ZSTD_createDCtx();
   if (!in || !packed || !back || !c || !d)
     return 1;
 
   for (size_t k = 0; k < sizeof kinds / sizeof *kinds; k++) {
-    kinds[k].generate(in, SIZE);
-    printf("%s %016llx\n", kinds[k].name, (unsigned long long)fnv1a(in, SIZE));
+    kinds[k].generate(in, size);
+    printf("%s %016llx\n", kinds[k].name, (unsigned long long)fnv1a(in, size));
     for (size_t l = 0; l < sizeof levels / sizeof *levels; l++) {
       size_t n = checked("compress",
-                         ZSTD_compressCCtx(c, packed, room, in, SIZE, levels[l]));
+                         ZSTD_compressCCtx(c, packed, room, in, size, levels[l]));
       printf("  level %2d: %7zu %016llx\n", levels[l], n,
              (unsigned long long)fnv1a(packed, n));
-      memset(back, 0xee, SIZE);
+      memset(back, 0xee, size);
       size_t m = checked("decompress",
-                         ZSTD_decompressDCtx(d, back, SIZE, packed, n));
-      if (m != SIZE || memcmp(in, back, SIZE))
+                         ZSTD_decompressDCtx(d, back, size, packed, n));
+      if (m != size || memcmp(in, back, size))
         fail("round trip", 0);
     }
 
@@ -128,16 +128,16 @@ int main(void) {
     ZSTD_CCtx_setParameter(c, ZSTD_c_compressionLevel, 4);
     ZSTD_CCtx_setParameter(c, ZSTD_c_checksumFlag, 1);
     ZSTD_CCtx_setParameter(c, ZSTD_c_enableLongDistanceMatching, 1);
-    size_t n = compress_stream(c, packed, room, in, SIZE);
+    size_t n = compress_stream(c, packed, room, in, size);
     printf("  streamed: %7zu %016llx\n", n,
            (unsigned long long)fnv1a(packed, n));
-    if (checked("decompress", ZSTD_decompressDCtx(d, back, SIZE, packed, n)) !=
-            SIZE || memcmp(in, back, SIZE))
+    if (checked("decompress", ZSTD_decompressDCtx(d, back, size, packed, n)) !=
+            size || memcmp(in, back, size))
       fail("round trip", 0);
 
     // Damage has to be found by the checksum, or earlier.
     packed[n / 2] ^= 0x10;
-    size_t code = ZSTD_decompressDCtx(d, back, SIZE, packed, n);
+    size_t code = ZSTD_decompressDCtx(d, back, size, packed, n);
     printf("  damaged: %s\n", ZSTD_isError(code) ? "refused" : "accepted");
   }
   ZSTD_freeCCtx(c);
