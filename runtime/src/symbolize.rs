@@ -46,6 +46,10 @@ pub struct WasmFrame {
     pub module_offset: Option<u64>,
     /// The same from the start of the function's body.
     pub func_offset: Option<u64>,
+    /// Of an interrupted function's machine instruction that belongs to no wasm
+    /// one (a spill, say): the offset of the last one before it, in the order of
+    /// the machine code, that does.
+    pub near_offset: Option<u64>,
     /// Whether the function is inlined into that of the next frame.
     pub inlined: bool,
     /// Program counter; after a call, the return address.
@@ -58,7 +62,7 @@ pub struct WasmFrame {
 impl WasmFrame {
     /// Where the instruction is in what the wasm was compiled from, then where
     /// that was inlined by the source's compiler, innermost first. Empty when it
-    /// is not known.
+    /// is not known. Without an offset, that of `near_offset`.
     ///
     /// The wasm's debug information is read at the first call: from the `.so`
     /// if it was kept there, else from the wasm file beside it if that has not
@@ -66,7 +70,8 @@ impl WasmFrame {
     ///
     /// [`Module::use_debug_file`]: crate::Module::use_debug_file
     pub fn source(&self) -> Arc<[SourceFrame]> {
-        self.module_offset.map_or_else(Arc::default, |offset| sources_at(&self.module, offset))
+        let offset = self.module_offset.or(self.near_offset);
+        offset.map_or_else(Arc::default, |offset| sources_at(&self.module, offset))
     }
 }
 
@@ -139,12 +144,21 @@ fn functions_at(code: &Arc<Code>, frame_pc: u64, pc: u64) -> Vec<WasmFrame> {
         let name = start.and_then(|start| symbols.name(start - code.bias()));
         locations.push(Location { name, offset: None });
     }
+    // Only the innermost frame can be interrupted; it alone may be without.
+    let near = locations[0].offset.is_none().then(|| {
+        let start = start?.wrapping_sub(code.bias());
+        symbols.last_offset(start..pc - code.bias())
+    });
+    let mut near = near.flatten();
     let outermost = locations.len() - 1;
     let named = locations.into_iter().enumerate().map(|(depth, Location { name, offset })| {
+        let near_offset = near.take();
         let function = match offset {
             Some(offset) => function_at_offset(code, offset),
             None if depth == outermost => known(),
-            None => None,
+            None => near_offset
+                .and_then(|near| function_at_offset(code, near))
+                .filter(|(index, _)| name.as_deref() == function_name(code, *index)),
         };
         let body_start = function.map(|(_, function)| function.body_start);
         WasmFrame {
@@ -156,6 +170,7 @@ fn functions_at(code: &Arc<Code>, frame_pc: u64, pc: u64) -> Vec<WasmFrame> {
             },
             module_offset: offset,
             func_offset: offset.zip(body_start).and_then(|(a, b)| a.checked_sub(b)),
+            near_offset,
             inlined: depth != outermost,
             pc: frame_pc,
             native_offset: pc - code.bias(),

@@ -95,6 +95,8 @@ pub struct Frame<'a> {
     pub offset: Option<u64>,
     /// Offset of the instruction in the function's body.
     pub function_offset: Option<u64>,
+    /// Without an offset: one near it, see [`WasmFrame::near_offset`].
+    pub near_offset: Option<u64>,
     /// Whether the function was inlined into that of the next frame.
     pub inlined: bool,
     /// Address of the machine instruction in the shared object, as `addr2line`
@@ -169,6 +171,7 @@ impl<'a> From<&'a WasmFrame> for Frame<'a> {
             name: frame.func_name.as_deref().map(Cow::Borrowed),
             offset: frame.module_offset,
             function_offset: frame.func_offset,
+            near_offset: frame.near_offset,
             inlined: frame.inlined,
             native_offset: Some(frame.native_offset),
             source: frame.source(),
@@ -188,6 +191,7 @@ impl Frame<'_> {
             function: self.function,
             offset: self.offset,
             function_offset: self.function_offset,
+            near_offset: self.near_offset,
             inlined: self.inlined,
             native_offset: self.native_offset,
             source: self.source,

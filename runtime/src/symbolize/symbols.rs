@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::slice;
 use std::sync::{Mutex, PoisonError};
@@ -68,6 +69,12 @@ impl Symbols {
             });
         }
         locations
+    }
+
+    /// The last offset that machine code in `addresses` has.
+    pub(super) fn last_offset(&self, addresses: Range<u64>) -> Option<u64> {
+        let debug = self.debug.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
+        debug.last_line(addresses).map(u64::from)
     }
 
     /// The symbol of the function that starts at `address`.

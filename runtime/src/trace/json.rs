@@ -53,6 +53,7 @@ fn write_frame(f: &mut Formatter, number: u64, frame: &Frame) -> fmt::Result {
     write_number(f, "function", frame.function.map(u64::from))?;
     write_number(f, "offset", frame.offset)?;
     write_number(f, "function_offset", frame.function_offset)?;
+    write_number(f, "near_offset", frame.near_offset)?;
     write!(f, ",\"file\":{}", Text(&frame.file))?;
     write_number(f, "native_offset", frame.native_offset)?;
     write!(f, ",\"inlined\":{}", frame.inlined)?;

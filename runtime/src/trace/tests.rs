@@ -11,6 +11,7 @@ fn frame(name: &'static str, offset: u64) -> Entry<'static> {
         name: Some(name.into()),
         offset: Some(offset),
         function_offset: Some(offset & 0xff),
+        near_offset: None,
         inlined: false,
         native_offset: Some(0x1a00 + offset),
         source: Arc::default(),
@@ -223,6 +224,23 @@ fn json() {
             r#""file":"/lib/app.so","native_offset":6656,"inlined":false}]}"#,
             "\n"
         ),
+    );
+}
+
+#[test]
+fn near_offsets_are_marked() {
+    let mut trace = sample();
+    trace.entries.truncate(2);
+    trace.entries[0] =
+        change(frame("leaf", 0), |f| (f.offset, f.near_offset) = (None, Some(0x238)));
+    check(
+        &trace,
+        Format::Short,
+        "\
+wasm trap: out of bounds memory access (address 0x2d0b0, memory size 0x20000)
+#00: ~0x0238 - leaf
+#01: 0x12ab - $f5
+",
     );
 }
 

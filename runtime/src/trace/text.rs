@@ -50,7 +50,7 @@ impl<'a> Text<'a> {
 
     fn frame(&self, f: &mut Formatter, number: u64, frame: &Frame) -> fmt::Result {
         let number = self.paint(Style::Faint, format!("#{number:02}:"));
-        let offset = self.paint(Style::Offset, Offset(frame.offset));
+        let offset = self.paint(Style::Offset, Offset::of(frame));
         let name = self.paint(Style::Name, name(frame, self.full));
         write!(f, "{number} {offset} - {name}")?;
         if self.full {
@@ -134,7 +134,7 @@ fn several_modules(entries: &[Entry]) -> bool {
 
 /// Offset and function.
 pub(super) fn title(frame: &Frame) -> String {
-    format!("{} - {}", Offset(frame.offset), name(frame, false))
+    format!("{} - {}", Offset::of(frame), name(frame, false))
 }
 
 /// The name to show: the module's, else one made of the index.
@@ -171,13 +171,28 @@ fn function_names<'a>(hidden: &'a [Entry]) -> Option<Vec<Cow<'a, str>>> {
 }
 
 /// An offset in the module.
-struct Offset(Option<u64>);
+enum Offset {
+    Exact(u64),
+    Near(u64),
+    Unknown,
+}
+
+impl Offset {
+    fn of(frame: &Frame) -> Self {
+        match (frame.offset, frame.near_offset) {
+            (Some(offset), _) => Offset::Exact(offset),
+            (None, Some(offset)) => Offset::Near(offset),
+            (None, None) => Offset::Unknown,
+        }
+    }
+}
 
 impl Display for Offset {
     fn fmt(&self, f: &mut Formatter) -> fmt::Result {
-        match self.0 {
-            Some(offset) => write!(f, "0x{offset:04x}"),
-            None => f.write_str("0x????"),
+        match self {
+            Offset::Exact(offset) => write!(f, "0x{offset:04x}"),
+            Offset::Near(offset) => write!(f, "~0x{offset:04x}"),
+            Offset::Unknown => f.write_str("0x????"),
         }
     }
 }

@@ -288,7 +288,7 @@ fn program(name: &str) {
     let Places { known, vague, vaguely, .. } = places;
     println!("{name}: {shares:?}");
     println!(
-        "{} places; innermost without offset: {} places, {vaguely} times",
+        "{} places; innermost with a near offset only: {} places, {vaguely} times",
         known.len(),
         vague.len()
     );
@@ -333,6 +333,7 @@ impl Places {
             assert!(frame.func_index.is_some() || frame.func_name.is_some(), "{frame:#?}");
             if frame.module_offset.is_none() {
                 assert_eq!(depth, 0, "{}", words(frames));
+                assert!(frame.near_offset.is_some() && frame.func_index.is_some(), "{frame:#?}");
                 self.vague.insert(first);
             }
         }

@@ -51,6 +51,7 @@ pub fn find(line: &str, so: &str, wasm: &str) -> Option<Shape> {
     .or_else(|| {
         let (number, rest) = line.trim_start().strip_prefix('#')?.split_once(": ")?;
         number.parse::<u64>().ok()?;
+        let rest = rest.strip_prefix('~').unwrap_or(rest);
         Some(Shape { place: offset(rest)?, is_frame: true })
     })
     .or_else(|| {
@@ -97,7 +98,7 @@ mod tests {
     fn check(line: &str, expected: Option<Place>) {
         let found = find(line, "app.so", "app.wasm");
         assert_eq!(found.map(|shape| shape.place), expected, "{line}");
-        let is_frame = line.trim_start().starts_with('#') && line.contains(": 0x");
+        let is_frame = line.trim_start().starts_with('#') && line.contains("0x");
         assert_eq!(found.is_some_and(|shape| shape.is_frame), expected.is_some() && is_frame);
     }
 
@@ -116,6 +117,7 @@ mod tests {
         check("app.wasm+0x20", wasm(0x20));
         check("#03: 0x0238 - leaf (inlined)", wasm(0x238));
         check("  #12345: 0x0238", wasm(0x238));
+        check("#00: ~0x0238 - leaf", wasm(0x238));
         check(" 0x1C38 ", native(0x1c38));
     }
 
