@@ -17,4 +17,10 @@
         (call $add_five)
         (if (result i32) (local.get $y)
             (then (i32.load (local.get $x)))
-            (else (i32.load16_u offset=7570 (local.get $x))))))
+            (else (i32.load16_u offset=7570 (local.get $x)))))
+    ;; Two loads of one address, which does not tell them apart.
+    (func (export "same") (param $x i32) (param $y i32) (result i32)
+        (global.set $sum (i32.load (local.get $x)))
+        (call $add_five)
+        (call $add_five)
+        (i32.add (global.get $sum) (i32.load (local.get $x)))))

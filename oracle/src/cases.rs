@@ -5,9 +5,9 @@ use crate::host::{self, Generic};
 use crate::judge::Judge;
 use crate::layout::Layout;
 use crate::report::{Report, Trial};
+use crate::subject::Build;
 use anyhow::{Context, Result};
 use std::path::Path;
-use wasm2so::options::OptLevel;
 use wasmrun::ValType;
 
 /// Judges every module in `folder`: each export with a few numbers as arguments,
@@ -15,7 +15,7 @@ use wasmrun::ValType;
 ///
 /// # Errors
 /// When something fails that is not what is tested.
-pub fn run(folder: &Path, levels: &[OptLevel], report: &mut Report) -> Result<()> {
+pub fn run(folder: &Path, builds: &[Build], report: &mut Report) -> Result<()> {
     let mut files: Vec<_> = std::fs::read_dir(folder)
         .with_context(|| folder.display().to_string())?
         .map(|entry| Ok(entry?.path()))
@@ -28,7 +28,7 @@ pub fn run(folder: &Path, levels: &[OptLevel], report: &mut Report) -> Result<()
         let surroundings = Surroundings { host: &|| Box::new(Generic::default()), fuel: 1_000_000 };
         let mut cases = Vec::new();
         for (export, ty) in Layout::of(&wasm)?.exports {
-            for first in [-1_i64, 0, 1, 65_536] {
+            for first in [-1_i64, 0, 1, 65_528, 65_536] {
                 cases.extend([0, 1].map(|other| {
                     Case {
                         export: Some(export.clone()),
@@ -43,7 +43,7 @@ pub fn run(folder: &Path, levels: &[OptLevel], report: &mut Report) -> Result<()
         }
         report.check(
             &Trial { name: &name, wasm: &wasm, judge: &judge },
-            levels,
+            builds,
             &surroundings,
             &cases,
         )?;

@@ -7,9 +7,9 @@ use crate::host::Wasi;
 use crate::judge::Judge;
 use crate::random::Random;
 use crate::report::{Report, Trial};
+use crate::subject::Build;
 use anyhow::{Context, Result};
 use std::path::Path;
-use wasm2so::options::OptLevel;
 
 /// Sites armed in one variant of a program.
 const SITES: u64 = 2_000;
@@ -28,7 +28,7 @@ pub fn run(
     name: &str,
     seed: u64,
     count: u64,
-    levels: &[OptLevel],
+    builds: &[Build],
     report: &mut Report,
 ) -> Result<()> {
     let path = folder.join(format!("{name}.wasm"));
@@ -42,7 +42,7 @@ pub fn run(
     let mut left = count;
     while left > 0 {
         let chosen = choose(&executed, left.min(SITES), &mut random);
-        variant(name, &program, &chosen, levels, &surroundings, &mut random, report)?;
+        variant(name, &program, &chosen, builds, &surroundings, &mut random, report)?;
         left -= left.min(SITES);
     }
     Ok(())
@@ -84,7 +84,7 @@ fn variant(
     name: &str,
     program: &[u8],
     chosen: &[(u32, u32)],
-    levels: &[OptLevel],
+    builds: &[Build],
     surroundings: &Surroundings<'_>,
     random: &mut Random,
     report: &mut Report,
@@ -102,5 +102,5 @@ fn variant(
         Case { globals: vec![(ARMED, number), (COUNTDOWN, execution)], ..main() }
     });
     let cases: Vec<Case> = cases.collect();
-    report.check(&Trial { name: &name, wasm: &wasm, judge: &judge }, levels, &surroundings, &cases)
+    report.check(&Trial { name: &name, wasm: &wasm, judge: &judge }, builds, &surroundings, &cases)
 }

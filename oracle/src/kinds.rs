@@ -9,8 +9,8 @@ use crate::host::Generic;
 use crate::judge::Judge;
 use crate::layout::Layout;
 use crate::report::{Report, Trial};
+use crate::subject::Build;
 use anyhow::{Context, Result};
-use wasm2so::options::OptLevel;
 use wasmrun::Value;
 
 /// A kind: its name, its code, and which `$x` are good and which bad.
@@ -28,14 +28,14 @@ const SURROUNDINGS: Surroundings<'_> =
 ///
 /// # Errors
 /// When something fails that is not what is tested.
-pub fn run(levels: &[OptLevel], report: &mut Report) -> Result<()> {
+pub fn run(builds: &[Build], report: &mut Report) -> Result<()> {
     for kind in kinds() {
-        one(&kind, levels, report).with_context(|| format!("kind {}: {}", kind.name, kind.site))?;
+        one(&kind, builds, report).with_context(|| format!("kind {}: {}", kind.name, kind.site))?;
     }
     Ok(())
 }
 
-fn one(kind: &Kind, levels: &[OptLevel], report: &mut Report) -> Result<()> {
+fn one(kind: &Kind, builds: &[Build], report: &mut Report) -> Result<()> {
     let text = MODULE
         .replace("SITE", &kind.site)
         .replace("GOOD", &kind.good.to_string())
@@ -55,15 +55,15 @@ fn one(kind: &Kind, levels: &[OptLevel], report: &mut Report) -> Result<()> {
     }
     report.check(
         &Trial { name: &name, wasm: &wasm, judge: &judge },
-        levels,
+        builds,
         &SURROUNDINGS,
         &cases,
     )?;
-    start(kind, &text, levels, report)
+    start(kind, &text, builds, report)
 }
 
 /// The kind in the start function, where only one thing can happen.
-fn start(kind: &Kind, text: &str, levels: &[OptLevel], report: &mut Report) -> Result<()> {
+fn start(kind: &Kind, text: &str, builds: &[Build], report: &mut Report) -> Result<()> {
     let start = format!(
         "(func $start (call $leaf (i32.const {}) (i32.const 0)) \
          (call $direct (i32.const {}) (i32.const 1))) (start $start))",
@@ -73,7 +73,7 @@ fn start(kind: &Kind, text: &str, levels: &[OptLevel], report: &mut Report) -> R
     let name = format!("kind-{}-start", kind.name);
     let judge = Judge::new(&wasm, false)?;
     let cases = [Case::default()];
-    report.check(&Trial { name: &name, wasm: &wasm, judge: &judge }, levels, &SURROUNDINGS, &cases)
+    report.check(&Trial { name: &name, wasm: &wasm, judge: &judge }, builds, &SURROUNDINGS, &cases)
 }
 
 /// The text of a module, open for more.

@@ -5,8 +5,8 @@ use clap::{Parser, ValueEnum};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
-use wasm2so::options::OptLevel;
 use wasm2so_oracle::report::Report;
+use wasm2so_oracle::subject::Build;
 use wasm2so_oracle::{cases, inject, kinds, smith};
 
 /// Judges the traces of compiled modules by what the modules themselves record.
@@ -24,9 +24,9 @@ struct Arguments {
     /// What random choices are made of.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Optimisation levels; all three, if not given.
-    #[arg(long, value_parser = level)]
-    opt: Vec<OptLevel>,
+    /// How to compile, LEVEL or LEVEL@CPU; 3, 3@x86-64-v2, 2 and 0, if not given.
+    #[arg(long)]
+    opt: Vec<Build>,
     /// Programs of `inject`; all, if not given.
     #[arg(long)]
     program: Vec<String>,
@@ -53,22 +53,14 @@ enum Source {
     Cases,
 }
 
-fn level(text: &str) -> Result<OptLevel, String> {
-    match text {
-        "0" => Ok(OptLevel::O0),
-        "1" => Ok(OptLevel::O1),
-        "2" => Ok(OptLevel::O2),
-        "3" => Ok(OptLevel::O3),
-        _ => Err("a level is 0, 1, 2 or 3".to_owned()),
-    }
-}
-
 fn main() -> Result<ExitCode> {
     let arguments = Arguments::parse();
-    let levels = match arguments.opt.as_slice() {
-        [] => &[OptLevel::O3, OptLevel::O2, OptLevel::O0],
-        levels => levels,
+    let builds = match arguments.opt.as_slice() {
+        [] => Build::all(),
+        builds => builds.to_vec(),
     };
+    let names: Vec<String> = builds.iter().map(Build::to_string).collect();
+    let names = names.join(", ");
     let sources = match arguments.source.as_slice() {
         [] => &[Source::Cases, Source::Kinds, Source::Smith, Source::Inject],
         sources => sources,
@@ -85,9 +77,9 @@ fn main() -> Result<ExitCode> {
     for (source, program) in runs {
         let start = Instant::now();
         let mut report = Report::new(&arguments.output);
-        arguments.run(source, program, levels, &mut report)?;
+        arguments.run(source, program, &builds, &mut report)?;
         let seconds = start.elapsed().as_secs_f64();
-        println!("{source:?} {program} at {levels:?}: {report}  {seconds:.1} s");
+        println!("{source:?} {program} at {names}: {report}  {seconds:.1} s");
         for text in report.wrong.iter().take(5) {
             println!("\n{text}");
         }
@@ -109,15 +101,15 @@ impl Arguments {
         &self,
         source: Source,
         program: &str,
-        levels: &[OptLevel],
+        builds: &[Build],
         report: &mut Report,
     ) -> Result<()> {
         match source {
-            Source::Cases => cases::run(CASES.as_ref(), levels, report),
-            Source::Kinds => kinds::run(levels, report),
-            Source::Smith => smith::run(self.seed, self.first, self.count, levels, report),
+            Source::Cases => cases::run(CASES.as_ref(), builds, report),
+            Source::Kinds => kinds::run(builds, report),
+            Source::Smith => smith::run(self.seed, self.first, self.count, builds, report),
             Source::Inject => {
-                inject::run(&self.programs, program, self.seed, self.count, levels, report)
+                inject::run(&self.programs, program, self.seed, self.count, builds, report)
             }
         }
     }

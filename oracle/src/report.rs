@@ -3,13 +3,12 @@
 
 use crate::case::{Case, Surroundings};
 use crate::judge::Judge;
-use crate::subject::Subject;
+use crate::subject::{Build, Subject};
 use crate::trace::{Execution, Outcome, Verdict, judge, side_by_side};
 use anyhow::Result;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
-use wasm2so::options::OptLevel;
 
 /// What came of all cases so far.
 #[derive(Default)]
@@ -59,32 +58,32 @@ impl Report {
         self.exact.values().sum()
     }
 
-    /// Compiles a module at every level and judges all `cases`.
+    /// Compiles a module in every way and judges all `cases`.
     ///
     /// # Errors
     /// When the record makes no sense, or files cannot be written.
     pub fn check(
         &mut self,
         trial: &Trial<'_>,
-        levels: &[OptLevel],
+        builds: &[Build],
         surroundings: &Surroundings<'_>,
         cases: &[Case],
     ) -> Result<()> {
         let Trial { name, wasm, judge } = trial;
         let mut subjects = Vec::new();
-        for &level in levels {
-            match Subject::new(wasm, level) {
+        for build in builds {
+            match Subject::new(wasm, build) {
                 Ok((subject, stamps)) => {
-                    subjects.push((level, subject));
+                    subjects.push((build, subject));
                     self.accesses += stamps.accesses;
                     self.unstamped += stamps.accesses - stamps.stamped;
                     let inexact = stamps.violations;
                     if inexact > 0 {
                         let what = "sites have no exact location, the compiler says";
-                        self.wrong(name, wasm, format!("{name} at {level:?}: {inexact} {what}\n"))?;
+                        self.wrong(name, wasm, format!("{name} at {build}: {inexact} {what}\n"))?;
                     }
                 }
-                Err(e) => self.wrong(name, wasm, format!("{name} at {level:?}: {e:#}\n"))?,
+                Err(e) => self.wrong(name, wasm, format!("{name} at {build}: {e:#}\n"))?,
             }
         }
         self.modules += 1;
@@ -94,11 +93,11 @@ impl Report {
                 *self.skipped.entry(reason.clone()).or_default() += 1;
                 continue;
             }
-            for (level, subject) in &subjects {
+            for (build, subject) in &subjects {
                 let reported = subject.run(case, surroundings);
                 if let Verdict::Wrong(what) = self.count(&truth, &reported) {
                     let traces = side_by_side(&truth, &reported);
-                    let text = format!("{name} at {level:?}, {case:?}: {what} differs\n{traces}");
+                    let text = format!("{name} at {build}, {case:?}: {what} differs\n{traces}");
                     self.wrong(name, wasm, text)?;
                 }
             }

@@ -9,11 +9,11 @@ use crate::layout::Layout;
 use crate::random::Random;
 use crate::record::Recording;
 use crate::report::{Report, Trial};
+use crate::subject::Build;
 use crate::trace::Outcome;
 use anyhow::{Context, Result};
 use arbitrary::Unstructured;
 use wasm_smith::{Config, MemoryOffsetChoices, Module};
-use wasm2so::options::OptLevel;
 use wasmparser::ValType;
 use wasmrun::Value;
 
@@ -26,19 +26,13 @@ const ARMED_CALLS: usize = 12;
 ///
 /// # Errors
 /// When something fails that is not what is tested.
-pub fn run(
-    seed: u64,
-    first: u64,
-    count: u64,
-    levels: &[OptLevel],
-    report: &mut Report,
-) -> Result<()> {
+pub fn run(seed: u64, first: u64, count: u64, builds: &[Build], report: &mut Report) -> Result<()> {
     let mut done = 0;
     for number in first.. {
         if done == count {
             break;
         }
-        if one(seed, number, levels, report)
+        if one(seed, number, builds, report)
             .with_context(|| format!("smith, seed {seed}, number {number}"))?
         {
             done += 1;
@@ -48,7 +42,7 @@ pub fn run(
 }
 
 /// Judges module `number` of `seed`, unless it has nothing to offer.
-fn one(seed: u64, number: u64, levels: &[OptLevel], report: &mut Report) -> Result<bool> {
+fn one(seed: u64, number: u64, builds: &[Build], report: &mut Report) -> Result<bool> {
     let mut random = Random::new(seed, number);
     let Some(Armed { wasm, order }) = module(&mut random) else { return Ok(false) };
     let surroundings = Surroundings { host: &|| Box::new(Generic::default()), fuel: FUEL };
@@ -64,7 +58,7 @@ fn one(seed: u64, number: u64, levels: &[OptLevel], report: &mut Report) -> Resu
     let name = format!("smith-{seed}-{number}");
     report.check(
         &Trial { name: &name, wasm: &wasm, judge: &judges.plain },
-        levels,
+        builds,
         &surroundings,
         &cases,
     )?;

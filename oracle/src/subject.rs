@@ -5,6 +5,8 @@ use crate::case::{Case, Surroundings};
 use crate::host::{self, Host, Then};
 use crate::trace::{Execution, Frame, Outcome, State};
 use anyhow::Result;
+use std::fmt;
+use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 use wasm2so::llvm::sys::StampReport;
 use wasm2so::options::{OptLevel, Options};
@@ -20,6 +22,45 @@ pub struct Subject {
     _directory: tempfile::TempDir,
 }
 
+/// How a module is compiled.
+#[derive(Clone, Debug)]
+pub struct Build {
+    /// How much it is optimised.
+    pub level: OptLevel,
+    /// For which processor, as `--cpu` has it: what memory is reached by, and
+    /// what instructions there are.
+    pub cpu: String,
+}
+
+impl Build {
+    /// What the oracle tries by itself, the most telling first.
+    pub fn all() -> Vec<Build> {
+        ["3", "3@x86-64-v2", "2", "0"].map(|text| text.parse().expect("well-formed")).into()
+    }
+}
+
+impl FromStr for Build {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (level, cpu) = text.split_once('@').unwrap_or((text, "native"));
+        let level = match level {
+            "0" => OptLevel::O0,
+            "1" => OptLevel::O1,
+            "2" => OptLevel::O2,
+            "3" => OptLevel::O3,
+            _ => return Err("a level is 0, 1, 2 or 3"),
+        };
+        Ok(Build { level, cpu: cpu.to_owned() })
+    }
+}
+
+impl fmt::Display for Build {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}", self.level, self.cpu)
+    }
+}
+
 struct Quiet;
 
 impl wasm2so::Progress for Quiet {
@@ -33,10 +74,11 @@ impl Subject {
     ///
     /// # Errors
     /// When that fails.
-    pub fn new(wasm: &[u8], level: OptLevel) -> Result<(Subject, StampReport)> {
+    pub fn new(wasm: &[u8], build: &Build) -> Result<(Subject, StampReport)> {
         let directory = tempfile::tempdir()?;
         let file = directory.path().join("subject.so");
-        let options = Options { opt_level: level, ..Options::default() };
+        let Build { level, cpu } = build.clone();
+        let options = Options { opt_level: level, cpu, ..Options::default() };
         let summary = wasm2so::compile(wasm, "subject.wasm", &file, &options, &Quiet)?;
         let subject = Subject { module: Module::load(&file)?, _directory: directory };
         Ok((subject, summary.stamps))

@@ -3,8 +3,8 @@
 //! wasm2so-oracle -- --help`.
 
 use std::path::Path;
-use wasm2so::options::OptLevel;
 use wasm2so_oracle::report::Report;
+use wasm2so_oracle::subject::Build;
 use wasm2so_oracle::{cases, kinds, smith};
 
 /// The report of what `run` judges; nothing may be wrong.
@@ -20,21 +20,19 @@ fn report(name: &str, run: impl FnOnce(&mut Report) -> anyhow::Result<()>) -> Re
 #[test]
 fn what_was_once_wrong() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
-    let levels = [OptLevel::O3, OptLevel::O2, OptLevel::O0];
-    let report = report("cases", |report| cases::run(&folder, &levels, report));
+    let report = report("cases", |report| cases::run(&folder, &Build::all(), report));
     assert!(report.traps() > 0);
 }
 
 #[test]
 fn every_kind() {
-    let report = report("kinds", |report| kinds::run(&[OptLevel::O3], report));
+    let report = report("kinds", |report| kinds::run(&Build::all()[..1], report));
     assert!(report.exact.len() >= 9, "a kind of trap does not occur: {:?}", report.exact);
 }
 
 #[test]
 fn random_modules() {
-    let levels = [OptLevel::O3, OptLevel::O0];
-    let report = report("smith", |report| smith::run(1, 0, 60, &levels, report));
+    let report = report("smith", |report| smith::run(1, 0, 60, &Build::all(), report));
     let deep: usize = report.depths.range(3..).map(|(_, count)| count).sum();
     assert!(report.traps() > 300 && deep > 100, "{report}");
 }

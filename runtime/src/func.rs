@@ -79,6 +79,7 @@ impl Func {
             binding: unbound,
             funcref: VmFuncRef {
                 code: std::ptr::null(),
+                local_code: std::ptr::null(),
                 tail_code: std::ptr::null(),
                 vmctx: std::ptr::null_mut(),
                 entry: None,

@@ -208,9 +208,14 @@ fn function_starting_at<'a>(
 /// The function whose own code starts at `address`, and its index.
 fn function_at_address(code: &Code, address: u64) -> Option<(u32, &Function)> {
     let functions = functions(code);
-    let own = |f: &Function| if f.tail_code.is_null() { f.code } else { f.tail_code };
-    let place = functions.iter().position(|f| own(f) as u64 == address)?;
+    let place = functions.iter().position(|f| own_code(f) == address)?;
     Some((function_index(code, place), &functions[place]))
+}
+
+/// Where the code starts that is the function's, not a way to it.
+fn own_code(function: &Function) -> u64 {
+    let Function { local_code, tail_code, .. } = function;
+    if tail_code.is_null() { *local_code as u64 } else { *tail_code as u64 }
 }
 
 /// Function `index`, if the module defines it.
@@ -237,12 +242,11 @@ fn function_name(code: &Code, index: u32) -> Option<&str> {
     }
 }
 
-/// Whether the function at `start` only converts between calling conventions.
+/// Whether the function at `start` is only a way to another.
 fn is_thunk(code: &Code, start: u64) -> bool {
     // SAFETY: `code` keeps the checked descriptor mapped.
     let types = unsafe { code.descriptor().types.as_slice() };
-    let mut wrapped = functions(code).iter().filter(|f| !f.tail_code.is_null());
-    wrapped.any(|f| f.code as u64 == start)
+    functions(code).iter().any(|f| f.code as u64 == start && own_code(f) != start)
         || types.iter().any(|ty| {
             ty.host_thunk as u64 == start
                 || ty.entry.is_some_and(|entry| entry as usize as u64 == start)

@@ -245,12 +245,16 @@ impl Writer {
                 .u64(offset_of!(F, body_end), body.range.end);
             if module.referenced.binary_search(&index).is_ok() {
                 let symbol = module.names.symbol(index);
-                record = if plan.tail_calls {
-                    record
-                        .pointer(offset_of!(F, code), Target::Code(thunks::wrapper_symbol(index)))
-                        .pointer(offset_of!(F, tail_code), Target::Code(symbol))
-                } else {
-                    record.pointer(offset_of!(F, code), Target::Code(symbol))
+                let way_in = match plan.conventions.wrapped() {
+                    true => thunks::wrapper_symbol(index),
+                    false => symbol.clone(),
+                };
+                record = record.pointer(offset_of!(F, code), Target::Code(way_in.clone()));
+                record = match plan.conventions.tail_calls {
+                    true => record
+                        .pointer(offset_of!(F, local_code), Target::Code(way_in))
+                        .pointer(offset_of!(F, tail_code), Target::Code(symbol)),
+                    false => record.pointer(offset_of!(F, local_code), Target::Code(symbol)),
                 };
             }
             records.push(record);

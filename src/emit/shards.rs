@@ -12,7 +12,7 @@ use crate::llvm::sys::{self, FileType, StampReport};
 use crate::llvm::target::{self, Cpu};
 use crate::module::WasmModule;
 use crate::options::{Emit, Options};
-use crate::translate::{self, ShardCx};
+use crate::translate::{self, Conventions, ShardCx};
 use inkwell::context::Context;
 use inkwell::module::Linkage;
 use std::ops::Range;
@@ -47,8 +47,8 @@ pub struct Plan {
     pub shards: Vec<Shard>,
     /// By function index: whether only its own shard refers to it.
     private: Vec<bool>,
-    /// Whether the module makes tail calls.
-    pub tail_calls: bool,
+    /// How functions are called and reach memory.
+    pub conventions: Conventions,
 }
 
 impl Plan {
@@ -57,7 +57,7 @@ impl Plan {
     ///
     /// # Errors
     /// When a body does not parse, which validation excludes.
-    pub fn new(module: &WasmModule<'_>, emit: Emit) -> Result<Self, Error> {
+    pub fn new(module: &WasmModule<'_>, emit: Emit, cpu: &Cpu) -> Result<Self, Error> {
         let runs = match emit {
             Emit::SharedObject | Emit::Object => runs(module),
             Emit::Assembly | Emit::LlvmIr => vec![module.defined_functions()],
@@ -66,7 +66,8 @@ impl Plan {
         let last = runs.len() - 1;
         let shard = |(i, functions)| Shard { functions, thunks: i == last };
         let shards = runs.into_iter().enumerate().map(shard).collect();
-        Ok(Plan { shards, private, tail_calls })
+        let memory_in_gs = !tail_calls && !module.memories.is_empty() && cpu.has_gs_base();
+        Ok(Plan { shards, private, conventions: Conventions { tail_calls, memory_in_gs } })
     }
 
     /// Whether only its own shard refers to function `index`.
@@ -165,7 +166,7 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
         &input.cpu.features,
     );
     let debug = DebugInfo::new(&llvm, input.file_name, &input.module.names, input.options);
-    let cx = ShardCx::new(input.module, input.plan.tail_calls, &llvm, attributes, debug);
+    let cx = ShardCx::new(input.module, input.plan.conventions, &llvm, attributes, debug);
     for index in shard.functions.clone() {
         let body = input.module.body(index).expect("runs hold defined functions");
         translate::translate(&cx, index, body)?;

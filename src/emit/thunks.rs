@@ -13,7 +13,7 @@ use inkwell::types::BasicType;
 use inkwell::values::{BasicMetadataValueEnum, FunctionValue, LLVMTailCallKind, PointerValue};
 use std::collections::BTreeSet;
 use std::mem::offset_of;
-use wasm2so_abi::{Builtin, ExternKind, HostBinding, ReturnStyle, Slot, VmCtx};
+use wasm2so_abi::{Builtin, ExternKind, HostBinding, ReturnStyle, Slot, VmCtx, VmMemory};
 
 /// Types, by index, of functions that the host can call.
 pub fn entry_types(module: &WasmModule<'_>) -> BTreeSet<u32> {
@@ -55,20 +55,22 @@ pub fn build(cx: &ShardCx<'_, '_>) {
     for ty in host_types(cx.module) {
         thunks.host(ty);
     }
-    if cx.convention == TAIL_CONVENTION {
+    if cx.conventions.wrapped() {
         for &function in &cx.module.referenced {
             if function >= cx.module.imported_functions {
                 thunks.wrapper(function);
             }
         }
+    }
+    if cx.conventions.tail_calls {
         for ty in 0..cx.module.types.len() as u32 {
             thunks.adapter(ty);
         }
     }
 }
 
-/// Symbol of the wrapper that gives function `index`, of the tail convention,
-/// an entry point of the wasm convention.
+/// Symbol of the wrapper through which others call function `index`: of the wasm
+/// convention, and keeping what the caller has in GS.
 pub fn wrapper_symbol(index: u32) -> String {
     format!("wasm2so.wrap.{index}")
 }
@@ -154,10 +156,25 @@ impl<'ctx> Thunks<'ctx, '_> {
         self.cx.finish_declaration(function, WASM_CONVENTION);
         self.start(function);
         let args: Vec<_> = function.get_params().into_iter().map(Into::into).collect();
+        let previous = self.cx.conventions.memory_in_gs.then(|| {
+            let memory = self.cx.layout.memory(0) as usize + offset_of!(VmMemory, base);
+            let base = self.load_pointer(param(function, 0).into_pointer_value(), memory);
+            let read = Intrinsic::X86ReadGsBase.declare(self.cx.llvm, &[]);
+            let previous = self.ir.call(read, &[]).try_as_basic_value().unwrap_basic();
+            self.write_gs_base(self.ir.ptr_to_int(base, self.types.i64).into());
+            previous
+        });
         let call = self.ir.call(inner, &args);
         // Inlined here, it would lose its debug information.
         self.cx.attributes.set_site_no_inline(call);
+        if let Some(previous) = previous {
+            self.write_gs_base(previous.into());
+        }
         self.ir.ret(call.try_as_basic_value().basic());
+    }
+
+    fn write_gs_base(&self, base: BasicMetadataValueEnum<'ctx>) {
+        self.ir.call(Intrinsic::X86WriteGsBase.declare(self.cx.llvm, &[]), &[base]);
     }
 
     fn adapter(&self, index: u32) {

@@ -65,6 +65,7 @@ const CHECKED: &[&str] = &[
     "avxifma",
     "avxneconvert",
     "sse4a",
+    "fsgsbase",
 ];
 
 /// Features that LLVM would use unasked but the runtime cannot check for: not
@@ -100,6 +101,11 @@ impl Cpu {
         } else {
             Cpu { name: name.to_owned(), features: String::new() }
         };
+        // The processor having it is not enough: the kernel must allow it.
+        const HWCAP2_FSGSBASE: usize = 1 << 1;
+        if name == "native" && rustix::param::linux_hwcap().1 & HWCAP2_FSGSBASE == 0 {
+            cpu.features += ",-fsgsbase";
+        }
         let available = sys::cpu_features(TRIPLE, &cpu.name, &cpu.features).ok_or_else(|| {
             Error::Cpu { name: name.to_owned(), problem: "LLVM knows no such processor" }
         })?;
@@ -111,6 +117,11 @@ impl Cpu {
             cpu.features += &format!("{comma}-{feature}");
         }
         Ok(cpu)
+    }
+
+    /// Whether programs may set the base of segment GS.
+    pub fn has_gs_base(&self) -> bool {
+        self.required_features().contains(&"fsgsbase")
     }
 
     /// Features that the code may use and the runtime has to check for,

@@ -15,6 +15,9 @@ pub const WASM_CONVENTION: u32 = 0;
 /// `musttail` never grows the stack, whatever the two signatures.
 pub const TAIL_CONVENTION: u32 = 18;
 
+/// LLVM's address space of x86's segment GS.
+const GS_ADDRESS_SPACE: u16 = 256;
+
 /// The types in use, made once per context.
 #[derive(Clone, Copy)]
 #[allow(missing_docs)]
@@ -27,6 +30,8 @@ pub struct Types<'ctx> {
     pub f32: FloatType<'ctx>,
     pub f64: FloatType<'ctx>,
     pub ptr: PointerType<'ctx>,
+    /// What x86 adds the base of segment GS to.
+    pub gs_ptr: PointerType<'ctx>,
     /// How a v128 travels; operations cast to the shape they need.
     pub v128: VectorType<'ctx>,
     pub i8x16: VectorType<'ctx>,
@@ -53,6 +58,7 @@ impl<'ctx> Types<'ctx> {
             f32,
             f64,
             ptr: context.ptr_type(AddressSpace::default()),
+            gs_ptr: context.ptr_type(AddressSpace::from(GS_ADDRESS_SPACE)),
             // Casts between it and f64x2 would hide patterns of floats from LLVM
             // if its lanes were as wide.
             v128: i8.vec_type(16),

@@ -230,6 +230,23 @@ impl WasmModule<'_> {
             as u32
     }
 
+    /// Whether a table may hold references to functions of others.
+    pub fn has_foreign_references(&self) -> bool {
+        let is_funcref = |ty: &ValType| *ty == ValType::FuncRef;
+        let passes = |ty: &Signature| ty.params.iter().chain(&ty.results).any(is_funcref);
+        let exports = |kind| self.exports.iter().filter(move |export| export.kind == kind);
+        let shared_global = |place: usize| {
+            place < self.imported_globals as usize
+                || exports(ExternKind::Global).any(|export| export.index as usize == place)
+        };
+        let mut globals = self.globals.iter().enumerate();
+        self.imported_tables > 0
+            || exports(ExternKind::Table).next().is_some()
+            || self.referenced.iter().any(|&function| function < self.imported_functions)
+            || self.types.iter().any(passes)
+            || globals.any(|(place, global)| is_funcref(&global.ty) && shared_global(place))
+    }
+
     /// Sizes of the index spaces.
     pub fn counts(&self) -> VmCounts {
         VmCounts {

@@ -17,7 +17,7 @@ use wasmparser::{MemArg, MemArgTarget};
 impl<'ctx> FuncTranslator<'ctx, '_> {
     /// Pops the index of an access and forms its address.
     fn pop_address(&mut self, memarg: MemArg) -> PointerValue<'ctx> {
-        let base = self.memory_base(memory_index(memarg));
+        let base = self.access_base(memory_index(memarg));
         let index = self.pop_index();
         let address = self.ir.byte_offset(base, index);
         match memarg.offset {

@@ -104,11 +104,22 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         let differs =
             self.ir.icmp(IntPredicate::NE, actual.into_int_value(), expected.into_int_value());
         self.trap_if(differs, TrapCode::IndirectCallTypeMismatch, Some(index));
-        Callee::Pointer {
-            code: self.load_invariant_pointer(field(offset_of!(VmFuncRef, code))),
-            tail_code: self.load_invariant_pointer(field(offset_of!(VmFuncRef, tail_code))),
-            vmctx: self.load_invariant_pointer(field(offset_of!(VmFuncRef, vmctx))),
+        let pointer = |offset| self.load_invariant_pointer(field(offset));
+        let tail_code = pointer(offset_of!(VmFuncRef, tail_code));
+        let local_code = pointer(offset_of!(VmFuncRef, local_code));
+        if !self.cx.foreign_references {
+            return Callee::Pointer { code: local_code, tail_code, vmctx: self.vmctx };
         }
+        let code = pointer(offset_of!(VmFuncRef, code));
+        let vmctx = pointer(offset_of!(VmFuncRef, vmctx));
+        if !self.cx.conventions.memory_in_gs {
+            return Callee::Pointer { code, tail_code, vmctx };
+        }
+        let [theirs, ours] =
+            [vmctx, self.vmctx].map(|vmctx| self.ir.ptr_to_int(vmctx, self.cx.types.i64));
+        let local = self.ir.icmp(IntPredicate::EQ, theirs, ours);
+        let code = self.ir.select(local, local_code, code).into_pointer_value();
+        Callee::Pointer { code, tail_code, vmctx }
     }
 
     fn call_and_push(&mut self, callee: Callee<'ctx>, signature: &Signature) {

@@ -15,11 +15,30 @@ use wasm2so_abi::VmLayout;
 /// Symbol of the function that raises a trap, defined once per `.so`.
 pub const TRAP_SYMBOL: &str = "wasm2so.trap";
 
+/// How the functions of a module are called and reach memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Conventions {
+    /// The module makes tail calls: its functions are of the tail convention.
+    pub tail_calls: bool,
+    /// The base of memory 0 is in GS while code of an instance runs. Never
+    /// together with tail calls: nobody could put back what was there before.
+    pub memory_in_gs: bool,
+}
+
+impl Conventions {
+    /// Whether others come to a function through a wrapper.
+    pub fn wrapped(self) -> bool {
+        self.tail_calls || self.memory_in_gs
+    }
+}
+
 /// Context of one shard; see the module's description.
 pub struct ShardCx<'ctx, 'a> {
     /// The wasm module.
     pub module: &'a WasmModule<'a>,
-    /// The convention of the functions it defines.
+    /// How its functions are called and reach memory.
+    pub conventions: Conventions,
+    /// LLVM's number of the convention of the functions it defines.
     pub convention: u32,
     /// The LLVM module being built.
     pub llvm: &'a Module<'ctx>,
@@ -29,6 +48,8 @@ pub struct ShardCx<'ctx, 'a> {
     pub attributes: Attributes,
     /// Layout of vmctx.
     pub layout: VmLayout,
+    /// Whether a table may hold references to functions of others.
+    pub foreign_references: bool,
     /// Its debug information, when wanted.
     pub debug: Option<DebugInfo<'ctx>>,
     functions: RefCell<HashMap<u32, FunctionValue<'ctx>>>,
@@ -38,18 +59,20 @@ impl<'ctx, 'a> ShardCx<'ctx, 'a> {
     /// A context without declarations yet.
     pub fn new(
         module: &'a WasmModule<'a>,
-        tail_calls: bool,
+        conventions: Conventions,
         llvm: &'a Module<'ctx>,
         attributes: Attributes,
         debug: Option<DebugInfo<'ctx>>,
     ) -> Self {
         ShardCx {
             module,
-            convention: if tail_calls { TAIL_CONVENTION } else { WASM_CONVENTION },
+            conventions,
+            convention: if conventions.tail_calls { TAIL_CONVENTION } else { WASM_CONVENTION },
             llvm,
             types: Types::new(llvm.get_context()),
             attributes,
             layout: module.vm_layout(),
+            foreign_references: module.has_foreign_references(),
             debug,
             functions: RefCell::default(),
         }

@@ -21,7 +21,7 @@ mod trap;
 mod variable;
 mod vmctx;
 
-pub use context::ShardCx;
+pub use context::{Conventions, ShardCx};
 
 use crate::error::Error;
 use crate::llvm::ir::Ir;

@@ -31,6 +31,15 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         self.load_invariant(self.cx.types.ptr, pointer).into_pointer_value()
     }
 
+    /// What an access to linear memory `index` adds its index to: null of GS, if
+    /// the base is there.
+    pub(super) fn access_base(&mut self, index: u32) -> PointerValue<'ctx> {
+        if index == 0 && self.cx.conventions.memory_in_gs {
+            return self.cx.types.gs_ptr.const_null();
+        }
+        self.memory_base(index)
+    }
+
     /// Base of linear memory `index`, loaded once per function.
     pub(super) fn memory_base(&mut self, index: u32) -> PointerValue<'ctx> {
         if let Some(base) = self.memory_bases[index as usize] {

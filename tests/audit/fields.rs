@@ -73,6 +73,7 @@ impl Fields {
             at(offset_of!(VmMemoryState, byte_len), 8),
             at(offset_of!(VmTableState, len), 8),
             at(offset_of!(VmFuncRef, code), 8),
+            at(offset_of!(VmFuncRef, local_code), 8),
             at(offset_of!(VmFuncRef, tail_code), 8),
             at(offset_of!(VmFuncRef, vmctx), 8),
             at(offset_of!(VmFuncRef, type_id), 4),

@@ -25,6 +25,8 @@ pub struct Memory {
     pub displacement: u64,
     /// Whether there is an index register.
     pub indexed: bool,
+    /// Whether it is relative to segment GS, where only linear memory is.
+    pub in_gs: bool,
     /// Whether the base is the address of something in the file: a jump table.
     pub in_file: bool,
 }
@@ -92,6 +94,7 @@ fn memory(info: &mut InstructionInfoFactory, instruction: &Instruction) -> Optio
             size: instruction.memory_size().size(),
             displacement: instruction.memory_displacement64(),
             indexed: instruction.memory_index() != Register::None,
+            in_gs: instruction.segment_prefix() == Register::GS,
             in_file: false,
         })
     })

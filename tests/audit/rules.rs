@@ -164,6 +164,7 @@ impl Audit<'_> {
     /// field of the instance that the operator needs.
     fn other(&self, operator: Option<&Operator<'_>>, memory: &Memory) -> Rule {
         let Memory { displacement, size, .. } = *memory;
+        demand(!memory.in_gs, "touches linear memory unseen")?;
         if memory.writes {
             let is_result =
                 self.fields.results_in_memory && !memory.indexed && displacement % 16 == 0;

@@ -223,6 +223,10 @@ abi_struct! {
         /// Entry point, wasm convention; null when no reference to it can
         /// exist, so that it may have been inlined away.
         pub code: *const c_void,
+        /// The same, called by code of the same instance; null as `code` is.
+        /// Differs from it in modules that keep the base of memory 0 in GS
+        /// while they run: `code` puts it there, and what was there back.
+        pub local_code: *const c_void,
         /// Entry point, tail convention; null as `code` is, and when the module
         /// makes no tail calls.
         pub tail_code: *const c_void,

@@ -28,8 +28,13 @@ abi_struct! {
     /// What a function reference points at.
     #[derive(Clone, Copy)]
     pub struct VmFuncRef {
-        /// Entry point, wasm convention.
+        /// Entry point, wasm convention, for every caller: sees to it that
+        /// what the code expects of the thread (see
+        /// [`Function::local_code`](crate::Function)) is so.
         pub code: *const c_void,
+        /// The same for callers in the instance that `vmctx` is, where it is so
+        /// already; null of a host function.
+        pub local_code: *const c_void,
         /// Entry point, tail convention; null when its module makes no tail
         /// calls, so that the caller has to go through an adapter.
         pub tail_code: *const c_void,

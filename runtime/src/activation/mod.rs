@@ -11,6 +11,7 @@
 //! reason is stored in the activation and its stack is abandoned; nothing on it
 //! has a destructor.
 
+pub(crate) mod gs;
 mod stack;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,7 @@ use crate::trap::{self, Trap, TrapDetail};
 use crate::unwind::Context;
 pub(crate) use crate::unwind::arch::trap_builtin;
 use crate::unwind::arch::{Registers, SavedRegisters};
+use gs::GsBase;
 use stack::{StackBounds, ThreadResources, WasmStack};
 
 thread_local! {
@@ -120,6 +122,7 @@ pub(crate) unsafe fn enter(
         host_frame: Cell::new(ptr::null()),
         left: Cell::new(None),
     };
+    let gs_base = GsBase::save();
     // Signal handlers see the activation only when it is whole.
     compiler_fence(Ordering::SeqCst);
     CURRENT.set(&activation);
@@ -137,6 +140,7 @@ pub(crate) unsafe fn enter(
             Ok(())
         }
         Some(left) => {
+            gs_base.restore();
             // One that was used up holds more memory than others will need.
             if !matches!(left, Left::Trap(TrapCode::StackOverflow, _)) {
                 resources.give_back(stack);

@@ -1,5 +1,7 @@
 //! Which CPU features this machine has, by LLVM's names.
 
+use crate::activation::gs;
+
 /// Those of `features` that this machine lacks or this file does not know.
 pub(super) fn missing<'a>(features: impl Iterator<Item = &'a str>) -> Vec<String> {
     features.filter(|name| has(name) != Some(true)).map(str::to_owned).collect()
@@ -23,13 +25,8 @@ fn has(name: &str) -> Option<bool> {
     match name {
         // Part of every x86-64.
         "cmov" | "cx8" | "fxsr" | "mmx" | "sse" | "sse2" | "x87" | "64bit" => Some(true),
-        "fsgsbase" => {
-            // The CPU having it is not enough: the kernel must allow it.
-            const HWCAP2_FSGSBASE: libc::c_ulong = 1 << 1;
-            // SAFETY: reads the auxiliary vector only.
-            let hwcap2 = unsafe { libc::getauxval(libc::AT_HWCAP2) };
-            Some(hwcap2 & HWCAP2_FSGSBASE != 0)
-        }
+        // The CPU having it is not enough: the kernel must allow it.
+        "fsgsbase" => Some(gs::is_ours()),
         _ => detect!(is_x86_feature_detected, name;
             "sse3", "ssse3", "sse4.1", "sse4.2", "sse4a", "popcnt", "lzcnt", "bmi"("bmi1"), "bmi2",
             "movbe", "adx", "aes", "pclmul"("pclmulqdq"), "rdrnd"("rdrand"), "rdseed", "sha",

@@ -366,6 +366,7 @@ mod tests {
     fn function(type_index: u32) -> Function {
         Function {
             code: std::ptr::dangling(),
+            local_code: std::ptr::dangling(),
             tail_code: null(),
             type_index,
             reserved: 0,

@@ -197,6 +197,7 @@ impl InstanceData {
         let ty = self.module.type_index(index).expect("every function has a type");
         VmFuncRef {
             code: self.module.host_thunk(ty),
+            local_code: std::ptr::null(),
             tail_code: std::ptr::null(),
             vmctx,
             entry: None,
@@ -210,6 +211,7 @@ impl InstanceData {
         let function = self.module.function(index).expect("checked when loaded");
         VmFuncRef {
             code: function.code,
+            local_code: function.local_code,
             tail_code: function.tail_code,
             vmctx: self.vm.vmctx().cast(),
             entry: self.module.entry_thunk(function.type_index),

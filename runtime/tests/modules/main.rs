@@ -6,6 +6,7 @@
 mod allocations;
 mod host;
 mod linking;
+mod memories;
 mod sampling;
 mod stacks;
 mod state;
@@ -30,15 +31,20 @@ struct Compiled {
 impl Compiled {
     /// Compiles a module in the text format.
     fn text(text: &str) -> Self {
+        Self::text_for(text, "native")
+    }
+
+    /// The same, for a certain processor.
+    fn text_for(text: &str, cpu: &str) -> Self {
         let compiled = Self::new();
         let wat = compiled.directory.join("module.wat");
         std::fs::write(&wat, text).unwrap();
-        compiled.compile(&wat)
+        compiled.compile(&wat, cpu)
     }
 
     /// Compiles a file.
     fn file(path: &Path) -> Self {
-        Self::new().compile(path)
+        Self::new().compile(path, "native")
     }
 
     fn new() -> Self {
@@ -50,8 +56,9 @@ impl Compiled {
         Compiled { directory }
     }
 
-    fn compile(self, source: &Path) -> Self {
-        let status = Command::new(compiler()).arg(source).arg("-o").arg(self.path()).status();
+    fn compile(self, source: &Path, cpu: &str) -> Self {
+        let mut command = Command::new(compiler());
+        let status = command.arg(source).args(["--cpu", cpu, "-o"]).arg(self.path()).status();
         assert!(status.expect("build wasm2so first, or set WASM2SO").success());
         self
     }

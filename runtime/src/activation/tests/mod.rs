@@ -105,6 +105,7 @@ fn load(path: PathBuf) -> Module {
         };
         let function = |&(line, name): &(u64, &CStr)| Function {
             code: symbol(name),
+            local_code: symbol(name),
             tail_code: ptr::null(),
             type_index: 0,
             reserved: 0,
