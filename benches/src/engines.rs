@@ -19,7 +19,7 @@ pub enum Engine {
     Wamr,
     /// LLVM.
     Wasmedge,
-    /// V8, which compiles while the program runs.
+    /// V8's optimising compiler, which works when the program starts.
     Node,
 }
 
@@ -91,6 +91,13 @@ impl Engine {
 }
 
 impl Installed {
+    /// One that cannot be run.
+    #[cfg(test)]
+    pub fn named(engine: Engine) -> Installed {
+        let nowhere = PathBuf::new();
+        Installed { engine, version: String::new(), compiler: nowhere.clone(), runner: nowhere }
+    }
+
     /// Where [`Installed::compile`] puts the module; none if nothing is compiled
     /// ahead of time.
     pub fn compiled(&self, wasm: &Path) -> Option<PathBuf> {

@@ -27,7 +27,7 @@ impl fmt::Display for Report<'_> {
             "Processor: {}. CPU time (user and system) of the whole process in times of the \
              fastest native build's: 1.00 is as fast as native code, more is slower. Each figure \
              is from the least of {} rounds in which everything ran in turn. Compiling ahead of \
-             time does not count; compiling while running (node) does.\n",
+             time does not count; node's, which compiles when it starts, does.\n",
             processor(),
             self.rounds
         )?;
@@ -155,4 +155,39 @@ fn processor() -> String {
     let text = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     name.map_or("unknown", |(_, name)| name).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::suite::Figures;
+    use std::time::Duration;
+
+    #[test]
+    fn twice_and_half_as_fast_are_as_fast() {
+        let mean = geometric_mean(&[(0.5, ()), (2.0, ())]).expect("there are two");
+        assert!((mean - 1.0).abs() < 1e-9, "{mean}");
+        assert_eq!(geometric_mean::<()>(&[]), None);
+    }
+
+    #[test]
+    fn a_failure_is_told_and_does_not_count() {
+        let row = |name: &str, time| Row {
+            name: name.to_owned(),
+            kind: Kind::Kernel,
+            simd: Simd::Without,
+            native: (Duration::from_millis(500), "-O3"),
+            engines: vec![Figures { engine: Engine::Node, compile: None, time }],
+        };
+        let rows = [
+            row("slow", Ok(Duration::from_millis(750))),
+            row("broken", Err("it says why".to_owned())),
+        ];
+        let engines = [Installed::named(Engine::Node)];
+        let text = Report { rows: &rows, engines: &engines, absent: &[], rounds: 3 }.to_string();
+        assert!(text.contains("| slow | 0.500 s -O3 | 1.50 |\n"), "{text}");
+        assert!(text.contains("| broken | 0.500 s -O3 | failed |\n"), "{text}");
+        assert!(text.contains("| **geometric mean** | | **1.500** |\n"), "{text}");
+        assert!(text.contains("* broken node: it says why\n"), "{text}");
+    }
 }
