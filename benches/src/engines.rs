@@ -133,9 +133,11 @@ impl Installed {
             Engine::Wasm2so | Engine::Wamr | Engine::Wasmedge => &mut command,
             Engine::Wasmtime => command.args(["run", "--allow-precompiled"]),
             Engine::Wasmer => command.arg("run"),
-            Engine::Node => {
-                command.arg("--no-warnings").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/run.mjs"))
-            }
+            // V8 has no on-stack replacement for wasm: a loop that its baseline
+            // compiler got first would never be optimised.
+            Engine::Node => command
+                .args(["--no-warnings", "--no-liftoff"])
+                .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/run.mjs")),
         };
         command.arg(module);
         // It would take options of the program for its own.
