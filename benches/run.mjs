@@ -6,5 +6,4 @@ import { WASI } from "node:wasi";
 const args = process.argv.slice(2);
 const wasi = new WASI({ version: "preview1", args, returnOnExit: true });
 const module = await WebAssembly.compile(await readFile(args[0]));
-const instance = await WebAssembly.instantiate(module, wasi.getImportObject());
-process.exitCode = wasi.start(instance);
+process.exitCode = wasi.start(await WebAssembly.instantiate(module, wasi.getImportObject()));

@@ -134,9 +134,10 @@ impl Installed {
             Engine::Wasmtime => command.args(["run", "--allow-precompiled"]),
             Engine::Wasmer => command.arg("run"),
             // V8 has no on-stack replacement for wasm: a loop that its baseline
-            // compiler got first would never be optimised.
+            // compiler got first would never be optimised. WASI's fast calls use
+            // freed memory once a program's memory has grown (node's issue 53087).
             Engine::Node => command
-                .args(["--no-warnings", "--no-liftoff"])
+                .args(["--no-warnings", "--no-liftoff", "--no-turbo-fast-api-calls"])
                 .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/run.mjs")),
         };
         command.arg(module);

@@ -67,7 +67,7 @@ fn main() -> Result<ExitCode> {
     let programs = programs::build(output, &arguments.only, arguments.quick)?;
     let mut rows = Vec::new();
     for program in &programs {
-        let new = suite::measure(program, &engines, rounds, output)?;
+        let new = suite::measure(program, &engines, rounds)?;
         new.iter().for_each(|row| println!("{row}"));
         rows.extend(new);
     }

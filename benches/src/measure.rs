@@ -1,6 +1,6 @@
 //! Runs a program to its end and tells what that took.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 use std::fs::File;
 use std::io::{self, Read, Seek};
 use std::mem::MaybeUninit;
@@ -35,9 +35,9 @@ pub fn run(command: &mut Command) -> Result<(Cost, Vec<u8>)> {
     let wall = start.elapsed();
 
     if !status.success() {
-        let said = String::from_utf8_lossy(&contents(&mut stderr)?).into_owned();
-        let first: Vec<&str> = said.lines().take(3).collect();
-        ensure!(status.success(), "{name}: {status}: {}", first.join(" / "));
+        let said = contents(&mut stderr)?;
+        let said = String::from_utf8_lossy(&said);
+        bail!("{name}: {status}: {}", said.lines().take(3).collect::<Vec<_>>().join(" / "));
     }
     let cpu = duration(usage.ru_utime) + duration(usage.ru_stime);
     let peak_memory = u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024;

@@ -4,10 +4,10 @@
 use crate::engines::{Engine, Installed};
 use crate::measure::{self, Cost};
 use crate::programs::{Kind, Program, Simd};
-use anyhow::{Context, Result, anyhow, ensure};
+use anyhow::{Context, Result, ensure};
 use std::fmt;
-use std::fs::{self, File};
-use std::path::Path;
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -59,20 +59,20 @@ impl Row {
 /// Something that runs in every round.
 struct Contender<'a> {
     command: Command,
-    program: &'a Program,
-    best: Option<Duration>,
-    failure: Option<String>,
+    stdin: Option<&'a Path>,
+    /// CPU time; the greatest possible before the first round.
+    least: Duration,
 }
 
 impl<'a> Contender<'a> {
     fn new(mut command: Command, program: &'a Program) -> Self {
         command.args(&program.arguments);
-        Contender { command, program, best: None, failure: None }
+        Contender { command, stdin: program.stdin.as_deref(), least: Duration::MAX }
     }
 
     /// Runs it once; `expected` is what it must print, once that is known.
     fn round(&mut self, expected: &mut Option<Vec<u8>>) -> Result<()> {
-        let stdin = match &self.program.stdin {
+        let stdin = match self.stdin {
             None => Stdio::null(),
             Some(path) => {
                 File::open(path).with_context(|| format!("cannot open {}", path.display()))?.into()
@@ -81,94 +81,74 @@ impl<'a> Contender<'a> {
         let (cost, printed) = measure::run(self.command.stdin(stdin))?;
         let expected = expected.get_or_insert_with(|| printed.clone());
         ensure!(printed == *expected, "prints something else than native code");
-        self.best = Some(self.best.map_or(cost.cpu, |best| best.min(cost.cpu)));
+        self.least = self.least.min(cost.cpu);
         Ok(())
-    }
-
-    fn time(self) -> Result<Duration, String> {
-        match self.failure {
-            Some(failure) => Err(failure),
-            None => self.best.ok_or_else(|| "did not run".to_owned()),
-        }
     }
 }
 
-/// Measures `program`: a row for each of its modules.
+/// A module in an engine.
+struct Entry<'a> {
+    compile: Option<Cost>,
+    /// Or what went wrong.
+    contender: Result<Contender<'a>, String>,
+}
+
+/// Measures `program` in some rounds, at least one: a row for each of its
+/// modules.
 ///
 /// # Errors
 /// When native code fails, by which all others are judged.
-pub fn measure(
-    program: &Program,
-    engines: &[Installed],
-    rounds: u32,
-    output: &Path,
-) -> Result<Vec<Row>> {
-    let mut natives: Vec<_> = program
-        .natives
-        .iter()
-        .map(|(_, file)| Contender::new(Command::new(file), program))
-        .collect();
-    let mut rows = Vec::new();
-    for (_, wasm) in &program.modules {
-        let contenders = engines.iter().map(|engine| prepare(engine, program, wasm));
-        rows.push(contenders.collect::<Vec<_>>());
-    }
+pub fn measure(program: &Program, engines: &[Installed], rounds: u32) -> Result<Vec<Row>> {
+    let native = |(_, file): &(_, PathBuf)| Contender::new(Command::new(file), program);
+    let mut natives: Vec<_> = program.natives.iter().map(native).collect();
+    let entries = |(_, wasm): &(_, PathBuf)| -> Vec<_> {
+        engines.iter().map(|engine| prepare(engine, program, wasm)).collect()
+    };
+    let mut modules: Vec<_> = program.modules.iter().map(entries).collect();
 
     let mut expected = None;
     for _ in 0..rounds {
         for native in &mut natives {
             native.round(&mut expected).with_context(|| format!("native {}", program.name))?;
         }
-        for (_, contender) in rows.iter_mut().flatten() {
-            if contender.failure.is_none() {
-                contender.failure = contender.round(&mut expected).err().map(|e| format!("{e:#}"));
+        for entry in modules.iter_mut().flatten() {
+            if let Ok(contender) = &mut entry.contender
+                && let Err(error) = contender.round(&mut expected)
+            {
+                entry.contender = Err(format!("{error:#}"));
             }
         }
     }
 
     let flags = program.natives.iter().map(|&(flags, _)| flags);
-    let native = natives
-        .into_iter()
-        .zip(flags)
-        .filter_map(|(native, flags)| Some((native.best?, flags)))
-        .min()
-        .ok_or_else(|| anyhow!("{}: no native build in {}", program.name, output.display()))?;
-    let rows = rows.into_iter().zip(&program.modules).map(|(contenders, &(simd, _))| Row {
+    let fastest = natives.iter().map(|native| native.least).zip(flags).min();
+    let native = fastest.expect("every program has a native build");
+    let figures = |(installed, entry): (&Installed, Entry<'_>)| Figures {
+        engine: installed.engine,
+        compile: entry.compile,
+        time: entry.contender.map(|contender| contender.least),
+    };
+    let row = |(entries, &(simd, _)): (Vec<Entry<'_>>, &(Simd, _))| Row {
         name: program.name.clone(),
         kind: program.kind,
         simd,
         native,
-        engines: engines
-            .iter()
-            .zip(contenders)
-            .map(|(installed, (compile, contender))| Figures {
-                engine: installed.engine,
-                compile,
-                time: contender.time(),
-            })
-            .collect(),
-    });
-    Ok(rows.collect())
+        engines: engines.iter().zip(entries).map(figures).collect(),
+    };
+    Ok(modules.into_iter().zip(&program.modules).map(row).collect())
 }
 
 /// Compiles `wasm` if `engine` does that, and makes it ready to run.
-fn prepare<'a>(
-    engine: &Installed,
-    program: &'a Program,
-    wasm: &Path,
-) -> (Option<Cost>, Contender<'a>) {
+fn prepare<'a>(engine: &Installed, program: &'a Program, wasm: &Path) -> Entry<'a> {
     let Some(compiled) = engine.compiled(wasm) else {
-        return (None, Contender::new(engine.run(wasm), program));
+        return Entry { compile: None, contender: Ok(Contender::new(engine.run(wasm), program)) };
     };
-    // Of another version, it would be measured if this one fails.
-    let _ = fs::remove_file(&compiled);
-    let mut contender = Contender::new(engine.run(&compiled), program);
     match measure::run(&mut engine.compile(wasm, &compiled)) {
-        Ok((cost, _)) => (Some(cost), contender),
-        Err(error) => {
-            contender.failure = Some(format!("{error:#}"));
-            (None, contender)
-        }
+        Ok((cost, _)) => Entry {
+            compile: Some(cost),
+            contender: Ok(Contender::new(engine.run(&compiled), program)),
+        },
+        Err(error) => Entry { compile: None, contender: Err(format!("{error:#}")) },
     }
 }
 
