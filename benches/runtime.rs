@@ -51,6 +51,8 @@ fn chain() -> String {
         r#"(module
         (import "host" "function" (func $host (param i64) (result i64)))
         (type $unary (func (param i64) (result i64)))
+        (memory 1)
+        (func (export "fault") (type $unary) (i64.load (i32.const -1)))
         (func $last (export "1") (type $unary)
             (if (i64.eqz (local.get 0)) (then unreachable))
             (loop $again
@@ -199,6 +201,12 @@ fn stacks(criterion: &mut Criterion) {
     let module = Compiled::new(&chain()).load();
     let thread = ThreadHandle::current().expect("this thread can be asked");
     let mut group = criterion.benchmark_group("stack");
+    let mut running = Running::new(&module, |n| n);
+    let fault = running.export("fault");
+    // Through a signal handler, which the other traps here do without.
+    group.bench_function(BenchmarkId::new("memory fault and catch", 1), |b| {
+        b.iter(|| running.trap(fault));
+    });
     for depth in [1, DEPTH] {
         group.throughput(Throughput::Elements(depth.into()));
         let export = depth.to_string();
