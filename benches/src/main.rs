@@ -41,8 +41,14 @@ struct Arguments {
     output: PathBuf,
 }
 
-fn main() -> Result<ExitCode> {
-    let arguments = Arguments::parse();
+fn main() -> ExitCode {
+    run(&Arguments::parse()).unwrap_or_else(|error| {
+        eprintln!("error: {error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+fn run(arguments: &Arguments) -> Result<ExitCode> {
     let rounds = if arguments.quick { 1 } else { arguments.rounds };
     let output = &arguments.output;
     fs::create_dir_all(output)
