@@ -9,7 +9,6 @@ pub struct Attributes {
     wasm_function: Vec<Attribute>,
     vmctx: Vec<Attribute>,
     trap: Vec<Attribute>,
-    no_merge: Attribute,
     no_inline: Attribute,
 }
 
@@ -30,8 +29,6 @@ impl Attributes {
                 text("frame-pointer", "all"),
                 // Overflow touches the guard page by page, never beyond it.
                 text("probe-stack", "inline-asm"),
-                // A sibling call would take its caller out of the trace.
-                text("disable-tail-calls", "true"),
                 text("target-cpu", cpu),
                 text("target-features", features),
             ],
@@ -43,7 +40,6 @@ impl Attributes {
             ],
             // No memory attributes: the host looks at globals after a trap.
             trap: vec![flag("cold", 0), flag("noreturn", 0), flag("nounwind", 0)],
-            no_merge: flag("nomerge", 0),
             no_inline: flag("noinline", 0),
         }
     }
@@ -65,7 +61,6 @@ impl Attributes {
     /// Of a call of the function that raises a trap. The function itself jumps
     /// on to the runtime, which LLVM takes for returning.
     pub fn set_trap_site(&self, call: CallSiteValue<'_>) {
-        self.set_site(call);
         for &attribute in &self.trap {
             call.add_attribute(AttributeLoc::Function, attribute);
         }
@@ -74,11 +69,6 @@ impl Attributes {
     /// Of a function whose frame, or whose absence of one, must show.
     pub fn set_no_inline(&self, function: FunctionValue<'_>) {
         function.add_attribute(AttributeLoc::Function, self.no_inline);
-    }
-
-    /// Of every call: two equal calls at different sites stay two.
-    pub fn set_site(&self, call: CallSiteValue<'_>) {
-        call.add_attribute(AttributeLoc::Function, self.no_merge);
     }
 
     /// Of a call whose callee must not be inlined.

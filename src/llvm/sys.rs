@@ -17,11 +17,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard};
 
 /// Options of LLVM's that exactness rests on and that only its command line
-/// reaches. Each is a row of the table in `emit/mod.rs`.
+/// reaches.
 const LLVM_OPTIONS: &[&str] = &[
     "wasm2so",
-    "-simplifycfg-hoist-common=false",
-    "-simplifycfg-sink-common=false",
     "-enable-tail-merge=0",
     "-use-unknown-locations=Enable",
     // gdb believes that an index of names is complete, and finds no address

@@ -158,8 +158,12 @@ pub fn machine(cpu: &Cpu, level: OptLevel) -> TargetMachine {
 /// Producers of wasm have optimised already: what is left to do is what
 /// translation (SSA) and inlining across wasm functions open up. On real
 /// programs this makes code as fast as `default<O3>` does, in two thirds of the
-/// time. Vectorisers would find nothing: accesses are volatile. Nor may
-/// functions be merged: those that share code would share a name in a trace.
+/// time. Vectorisers would find nothing: accesses are volatile.
+///
+/// What is not here keeps traces exact: `simplifycfg` without hoisting or sinking
+/// what two branches have in common, which would leave one call with no location;
+/// no `tailcallelim`, after which code generation makes jumps of calls; no
+/// merging of functions, which would share a name in a trace.
 const OPTIMISE: &str = "\
     function(sroa<modify-cfg>,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>),\
     cgscc(inline,function-attrs),\

@@ -136,7 +136,6 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
             Err(function) => self.ir.call(function, &args),
             Ok(code) => self.call_pointer(code, WASM_CONVENTION, signature, &args),
         };
-        self.cx.attributes.set_site(call);
         match style {
             ReturnStyle::Void => {}
             ReturnStyle::Direct => self.push(call.try_as_basic_value().unwrap_basic()),
@@ -192,7 +191,6 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
 
     fn finish_tail_call(&self, call: CallSiteValue<'ctx>) {
         call.set_tail_call_kind(LLVMTailCallKind::LLVMTailCallKindMustTail);
-        self.cx.attributes.set_site(call);
         self.cx.attributes.set_site_no_inline(call);
         self.ir.ret(call.try_as_basic_value().basic());
     }

@@ -1,8 +1,8 @@
 //! Raising traps.
 //!
 //! A trap is a call that takes vmctx and never returns. LLVM's own trap would
-//! let it drop stores to the instance that the host looks at afterwards, and
-//! without `nomerge` two equal traps would become one with no location.
+//! let it drop stores to the instance that the host looks at afterwards. Two
+//! equal traps stay two because nothing in the pipeline merges calls.
 
 use super::FuncTranslator;
 use inkwell::values::IntValue;

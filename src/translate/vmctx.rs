@@ -103,8 +103,6 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         let code = self.load_invariant_pointer(self.ir.field(table, builtin.offset() as u64));
         let mut all = vec![self.vmctx.into()];
         all.extend_from_slice(args);
-        let call = self.ir.call_indirect(ty, code, &all);
-        self.cx.attributes.set_site(call);
-        call
+        self.ir.call_indirect(ty, code, &all)
     }
 }

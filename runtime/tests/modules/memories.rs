@@ -76,9 +76,9 @@ fn everyone_has_their_own() {
         let element = table.get(caller.store(), slot as u64).unwrap();
         let Value::FuncRef(Some(func)) = element else { unreachable!() };
         results[0] = match func.call(caller.store(), &args[1..]) {
-            Ok(results) => results[0].clone(),
+            Ok(results) => results[0],
             Err(CallError::Trap(trap)) if trap.code() == TrapCode::MemoryOutOfBounds => {
-                args[2].clone()
+                args[2]
             }
             Err(other) => return Err(other.into()),
         };
@@ -87,7 +87,7 @@ fn everyone_has_their_own() {
     // The first one's next.
     let ty = FuncType::new(i32s(2), i32s(1));
     let end = Func::new(&mut store, ty, |_, args, results| {
-        results[0] = args[1].clone();
+        results[0] = args[1];
         Ok(())
     });
     let mut next: Extern = end.into();
@@ -108,7 +108,7 @@ fn everyone_has_their_own() {
     for (at, visitor) in (0..VISITORS).zip(&visitors) {
         for path in 0..1 << 12 {
             let said = match visitor.call(&mut store, &[Value::I32(path as i32), Value::I32(0)]) {
-                Ok(results) => Some(results[0].clone()),
+                Ok(results) => Some(results[0]),
                 Err(CallError::Trap(_)) => None,
                 Err(other) => panic!("{other:?}"),
             };
