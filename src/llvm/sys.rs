@@ -20,6 +20,9 @@ use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard};
 /// reaches.
 const LLVM_OPTIONS: &[&str] = &[
     "wasm2so",
+    // Two arms of a branch with the same calls would become one, which has no
+    // location.
+    "-simplifycfg-hoist-common=false",
     "-enable-tail-merge=0",
     "-use-unknown-locations=Enable",
     // gdb believes that an index of names is complete, and finds no address

@@ -160,9 +160,9 @@ pub fn machine(cpu: &Cpu, level: OptLevel) -> TargetMachine {
 /// programs this makes code as fast as `default<O3>` does, in two thirds of the
 /// time. Vectorisers would find nothing: accesses are volatile.
 ///
-/// What is not here keeps traces exact: `simplifycfg` without hoisting or sinking
-/// what two branches have in common, which would leave one call with no location;
-/// no `tailcallelim`, after which code generation makes jumps of calls; no
+/// What is not here keeps traces exact: `simplifycfg` without sinking what two
+/// branches have in common, which would leave one call with no location; no
+/// `tailcallelim`, after which code generation makes jumps of calls; no
 /// merging of functions, which would share a name in a trace.
 const OPTIMISE: &str = "\
     function(sroa<modify-cfg>,early-cse<memssa>,simplifycfg,instcombine<no-verify-fixpoint>),\
