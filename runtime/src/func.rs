@@ -279,7 +279,7 @@ impl Caller<'_> {
 
     /// The memory that [`Caller::instance`] exports as `memory`.
     pub fn memory(&self) -> Option<Memory> {
-        self.instance?.memory(self.store, "memory")
+        self.instance?.own_memory(self.store)
     }
 }
 

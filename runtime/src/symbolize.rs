@@ -4,6 +4,7 @@
 //! handlers only.
 
 mod dwarf;
+mod native;
 mod source;
 mod symbols;
 
@@ -15,9 +16,9 @@ use wasm2so_abi::Function;
 use crate::activation::Activation;
 pub use crate::unwind::code::Code;
 use crate::unwind::record::{Recorder, Trace};
+use native::Location;
 pub(crate) use source::Sources;
 pub use source::{DebugFileError, SourceFrame};
-use symbols::Location;
 pub(crate) use symbols::Symbols;
 
 /// An entry of a stack trace.

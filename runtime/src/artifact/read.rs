@@ -26,6 +26,8 @@ pub(crate) struct Contents {
     pub(crate) imported_function_types: Vec<u32>,
     pub(crate) exports: Vec<ExportType>,
     pub(crate) exports_by_name: HashMap<String, usize>,
+    /// The memory that is exported as `memory`, which every call of WASI needs.
+    pub(crate) memory: Option<u32>,
     pub(crate) functions: &'static [Function],
     pub(crate) function_names: &'static [FunctionName],
     pub(crate) referenced: &'static [u32],
@@ -87,6 +89,7 @@ impl Contents {
                 imported_function_types: Vec::new(),
                 exports: Vec::new(),
                 exports_by_name: HashMap::new(),
+                memory: None,
                 functions: descriptor.functions.as_slice(),
                 function_names: descriptor.function_names.as_slice(),
                 referenced: descriptor.referenced.as_slice(),
@@ -147,6 +150,9 @@ impl Contents {
                 self.extern_type(kind, index).ok_or(Malformed::Index { what: "export", index })?;
             // SAFETY: as above.
             let name = unsafe { export.name.as_str() }.to_owned();
+            if kind == ExternKind::Memory && name == "memory" {
+                self.memory = Some(index);
+            }
             self.exports_by_name.insert(name.clone(), self.exports.len());
             self.exports.push(ExportType { name, ty, kind, index });
         }

@@ -1,7 +1,6 @@
 //! DWARF of a file in memory, asked for the functions at an address. Knows
 //! neither where the file is from nor what its addresses mean.
 
-use std::ops::Range;
 use std::slice;
 
 use addr2line::{Context, Frame};
@@ -60,12 +59,6 @@ impl DebugInfo {
             visit(frame);
         }
         Ok(())
-    }
-
-    /// The last line that code in `addresses` has.
-    pub(super) fn last_line(&self, addresses: Range<u64>) -> Option<u32> {
-        let places = self.context.find_location_range(addresses.start, addresses.end).ok()?;
-        places.filter_map(|(_, _, location)| location.line).last()
     }
 
     /// Where the compiler ran that made what is at an address.

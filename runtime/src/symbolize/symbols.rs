@@ -6,27 +6,19 @@ use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::slice;
-use std::sync::{Mutex, PoisonError};
 
 use memmap2::Mmap;
 use object::{Object, ObjectSection, ObjectSymbol};
 
-use super::dwarf::DebugInfo;
+use super::native::{Location, NativeInfo};
 use crate::unwind::code::Code;
 
 /// What a module's file tells of addresses in it.
 #[derive(Default)]
 pub(crate) struct Symbols {
-    debug: Option<Mutex<DebugInfo>>,
+    debug: Option<NativeInfo>,
     /// Of functions, by address; read only if there is no debug information.
     names: HashMap<u64, String>,
-}
-
-/// An inlined or outermost function at an address.
-pub(super) struct Location {
-    pub(super) name: Option<String>,
-    /// The line.
-    pub(super) offset: Option<u64>,
 }
 
 impl Symbols {
@@ -38,14 +30,13 @@ impl Symbols {
 
     fn try_load(code: &Code) -> Option<Self> {
         let debug = files(code).into_iter().find_map(|file| {
-            let info = DebugInfo::read(file, |bytes| {
+            NativeInfo::read(file, |bytes| {
                 let object = object::File::parse(bytes).ok()?;
                 Some(move |name: &str| object.section_by_name(name)?.data().ok())
-            });
-            info.ok()?
+            })
         });
         Some(match debug {
-            Some(debug) => Symbols { debug: Some(Mutex::new(debug)), names: HashMap::new() },
+            Some(debug) => Symbols { debug: Some(debug), names: HashMap::new() },
             None => Symbols { debug: None, names: names(files(code).first()?)? },
         })
     }
@@ -57,24 +48,14 @@ impl Symbols {
 
     /// The functions at an address in the file, innermost first.
     pub(super) fn locations(&self, address: u64) -> Vec<Location> {
-        let mut locations = Vec::new();
-        if let Some(debug) = &self.debug {
-            let debug = debug.lock().unwrap_or_else(PoisonError::into_inner);
-            // What is malformed is as if it were not there.
-            let _ = debug.visit(address, |frame| {
-                let Some(function) = frame.function else { return };
-                let name = function.raw_name().ok().map(|name| name.into_owned());
-                let line = frame.location.and_then(|location| location.line);
-                locations.push(Location { name, offset: line.map(u64::from) });
-            });
-        }
-        locations
+        // What is malformed is as if it were not there.
+        let found = self.debug.as_ref().and_then(|debug| debug.locations(address).ok());
+        found.unwrap_or_default()
     }
 
     /// The last offset that machine code in `addresses` has.
     pub(super) fn last_offset(&self, addresses: Range<u64>) -> Option<u64> {
-        let debug = self.debug.as_ref()?.lock().unwrap_or_else(PoisonError::into_inner);
-        debug.last_line(addresses).map(u64::from)
+        self.debug.as_ref()?.last_line(addresses).ok()?
     }
 
     /// The symbol of the function that starts at `address`.

@@ -77,9 +77,7 @@ fn everyone_has_their_own() {
         let Value::FuncRef(Some(func)) = element else { unreachable!() };
         results[0] = match func.call(caller.store(), &args[1..]) {
             Ok(results) => results[0],
-            Err(CallError::Trap(trap)) if trap.code() == TrapCode::MemoryOutOfBounds => {
-                args[2]
-            }
+            Err(CallError::Trap(trap)) if trap.code() == TrapCode::MemoryOutOfBounds => args[2],
             Err(other) => return Err(other.into()),
         };
         Ok(())

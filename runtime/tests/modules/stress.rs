@@ -322,10 +322,10 @@ impl Places {
     }
 
     fn check_names(&mut self, stack: &Stack, first: u64) {
-        let (start, memory) = (Instant::now(), resident());
+        let (start, memory) = (Instant::now(), anonymous());
         let frames = stack.frames();
         if self.known.is_empty() {
-            let (time, memory) = (start.elapsed(), resident() - memory);
+            let (time, memory) = (start.elapsed(), anonymous() - memory);
             println!("first names: {} frames in {time:.1?}, {memory} KiB", frames.len());
         }
         for (depth, frame) in frames.iter().enumerate() {
@@ -337,16 +337,21 @@ impl Places {
                 self.vague.insert(first);
             }
         }
+        if frames.is_empty() {
+            // On the way into the first function, or out of it.
+            assert_eq!(stack.addresses().count(), 1);
+            return;
+        }
         let Some(Frame::Wasm(outermost)) = frames.last() else { panic!("{}", words(frames)) };
         let name = outermost.func_name.as_deref().unwrap_or_default();
         assert!(name.starts_with("_start"), "{}", words(frames));
     }
 }
 
-/// This process's memory in use, in KiB.
-fn resident() -> i64 {
+/// This process's memory in use, in KiB, without what it maps of files.
+fn anonymous() -> i64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
