@@ -133,6 +133,7 @@ impl<'ctx> Thunks<'ctx, '_> {
             args.push(self.ir.load(self.types.value(ty), self.slot(slots, i)).0.into());
         }
         let call = self.ir.call_indirect(self.types.function(signature), code, &args);
+        self.cx.attributes.set_vmctx_argument(call);
         match style {
             ReturnStyle::Void | ReturnStyle::Memory => {}
             ReturnStyle::Direct => {
@@ -154,6 +155,7 @@ impl<'ctx> Thunks<'ctx, '_> {
         let function =
             self.cx.llvm.add_function(&symbol, inner.get_type(), Some(Linkage::External));
         self.cx.finish_declaration(function, WASM_CONVENTION);
+        self.cx.attributes.set_vmctx_register(function);
         self.start(function);
         let args: Vec<_> = function.get_params().into_iter().map(Into::into).collect();
         let previous = self.cx.conventions.memory_in_gs.then(|| {
@@ -164,7 +166,7 @@ impl<'ctx> Thunks<'ctx, '_> {
             self.write_gs_base(self.ir.ptr_to_int(base, self.types.i64).into());
             previous
         });
-        let call = self.ir.call(inner, &args);
+        let call = self.cx.call_function(&self.ir, inner, &args);
         // Inlined here, it would lose its debug information.
         self.cx.attributes.set_site_no_inline(call);
         if let Some(previous) = previous {
@@ -185,6 +187,7 @@ impl<'ctx> Thunks<'ctx, '_> {
         let args: Vec<_> = params.map(Into::into).collect();
         let ty = self.types.function(&self.cx.module.types[index as usize]);
         let call = self.ir.call_indirect(ty, code, &args);
+        self.cx.attributes.set_vmctx_argument(call);
         self.ir.ret(call.try_as_basic_value().basic());
     }
 
@@ -194,6 +197,7 @@ impl<'ctx> Thunks<'ctx, '_> {
         let ty = self.types.function(signature);
         let function = self.cx.llvm.add_function(&host_symbol(index), ty, Some(Linkage::External));
         self.cx.finish_declaration(function, WASM_CONVENTION);
+        self.cx.attributes.set_vmctx_register(function);
         self.start(function);
         let binding = param(function, 0).into_pointer_value();
         let style = ReturnStyle::of(&signature.results);

@@ -8,6 +8,7 @@ use inkwell::values::{CallSiteValue, FunctionValue};
 pub struct Attributes {
     wasm_function: Vec<Attribute>,
     vmctx: Vec<Attribute>,
+    vmctx_register: Attribute,
     trap: Vec<Attribute>,
     no_inline: Attribute,
 }
@@ -38,6 +39,7 @@ impl Attributes {
                 flag("align", wasm2so_abi::VmLayout::ALIGN as u64),
                 flag("dereferenceable", vmctx_size),
             ],
+            vmctx_register: flag("swiftself", 0),
             // No memory attributes: the host looks at globals after a trap.
             trap: vec![flag("cold", 0), flag("noreturn", 0), flag("nounwind", 0)],
             no_inline: flag("noinline", 0),
@@ -56,6 +58,17 @@ impl Attributes {
         for &attribute in &self.vmctx {
             function.add_attribute(AttributeLoc::Param(0), attribute);
         }
+    }
+
+    /// Of a function of the wasm convention: its first parameter is in a register
+    /// that functions preserve, so that passing it on costs nothing.
+    pub fn set_vmctx_register(&self, function: FunctionValue<'_>) {
+        function.add_attribute(AttributeLoc::Param(0), self.vmctx_register);
+    }
+
+    /// Of a call of such a function.
+    pub fn set_vmctx_argument(&self, call: CallSiteValue<'_>) {
+        call.add_attribute(AttributeLoc::Param(0), self.vmctx_register);
     }
 
     /// Of a call of the function that raises a trap. The function itself jumps

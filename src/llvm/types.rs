@@ -8,7 +8,8 @@ use inkwell::types::{
 };
 use wasm2so_abi::{ReturnStyle, ValType};
 
-/// LLVM's number of the wasm convention: the C convention.
+/// LLVM's number of the wasm convention: the C convention, but for `vmctx`; see
+/// `wasm2so_abi`.
 pub const WASM_CONVENTION: u32 = 0;
 
 /// LLVM's number of the tail convention: `tailcc`, under which a call marked

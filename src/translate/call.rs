@@ -133,7 +133,7 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         };
         let args = call_args(None, vmctx, buffer, &args);
         let call = match code {
-            Err(function) => self.ir.call(function, &args),
+            Err(function) => self.cx.call_function(&self.ir, function, &args),
             Ok(code) => self.call_pointer(code, WASM_CONVENTION, signature, &args),
         };
         match style {
@@ -204,6 +204,9 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
     ) -> CallSiteValue<'ctx> {
         let call = self.ir.call_indirect(self.cx.types.function(signature), code, args);
         call.set_call_convention(convention);
+        if convention == WASM_CONVENTION {
+            self.cx.attributes.set_vmctx_argument(call);
+        }
         call
     }
 

@@ -3,11 +3,12 @@
 
 use crate::emit::debug::DebugInfo;
 use crate::llvm::attrs::Attributes;
+use crate::llvm::ir::Ir;
 use crate::llvm::types::{TAIL_CONVENTION, Types, WASM_CONVENTION};
 use crate::module::WasmModule;
 use inkwell::GlobalVisibility;
 use inkwell::module::{Linkage, Module};
-use inkwell::values::FunctionValue;
+use inkwell::values::{BasicMetadataValueEnum, CallSiteValue, FunctionValue};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use wasm2so_abi::VmLayout;
@@ -90,8 +91,25 @@ impl<'ctx, 'a> ShardCx<'ctx, 'a> {
             );
             self.finish_declaration(function, self.convention);
             self.attributes.set_vmctx(function);
+            if self.convention == WASM_CONVENTION {
+                self.attributes.set_vmctx_register(function);
+            }
             function
         })
+    }
+
+    /// A call of a function that the module defines.
+    pub fn call_function(
+        &self,
+        ir: &Ir<'ctx>,
+        function: FunctionValue<'ctx>,
+        args: &[BasicMetadataValueEnum<'ctx>],
+    ) -> CallSiteValue<'ctx> {
+        let call = ir.call(function, args);
+        if self.convention == WASM_CONVENTION {
+            self.attributes.set_vmctx_argument(call);
+        }
+        call
     }
 
     /// The function that raises a trap, of the C convention: `(vmctx, code,

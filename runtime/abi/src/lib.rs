@@ -7,8 +7,9 @@
 //!
 //! # Calling conventions
 //! * **wasm convention**: the C convention with parameters `(vmctx, wasm
-//!   params…)`. See [`ReturnStyle`] for results.
-//! * **tail convention**: the same under LLVM's `tailcc`, in which any function
+//!   params…)`, the first of them in the register of LLVM's `swiftself` (R13 on
+//!   x86-64), which functions preserve. See [`ReturnStyle`] for results.
+//! * **tail convention**: the same parameters under LLVM's `tailcc`, in which any function
 //!   can tail-call any other. It costs every call a little, so only modules
 //!   that make tail calls have entry points of this kind, beside ordinary ones.
 //! * **entry thunk** ([`EntryThunk`], C convention): how the host calls wasm.
@@ -41,7 +42,7 @@ pub use types::{ReturnStyle, ValType};
 pub use vmctx::*;
 
 /// Counts intended changes of the contract; see also [`layout_hash`].
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 
 /// Name of the one symbol that a compiled module exports.
 pub const ROOT_SYMBOL: &str = "wasm2so_module_v1";
