@@ -94,15 +94,10 @@ struct Compiled {
 
 impl Compiled {
     fn new(text: &str) -> Self {
-        struct Quiet;
-        impl wasm2so::Progress for Quiet {
-            fn total(&self, _: usize) {}
-            fn step(&self) {}
-        }
         let folder = tempfile::tempdir().expect("a temporary folder");
         let file = folder.path().join("module.so");
         let wasm = wat::parse_str(text).expect("a module");
-        wasm2so::compile(&wasm, "module.wasm", &file, &Options::default(), &Quiet)
+        wasm2so::compile(&wasm, "module.wasm", &file, &Options::default(), &())
             .expect("it compiles");
         Compiled { file, _folder: folder }
     }

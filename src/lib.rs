@@ -51,6 +51,12 @@ pub trait Progress: Sync {
     fn step(&self);
 }
 
+/// Told to nobody.
+impl Progress for () {
+    fn total(&self, _: usize) {}
+    fn step(&self) {}
+}
+
 /// Compiles `wasm` (binary format) into the file `output`.
 ///
 /// `file_name` is the wasm file's name for debuggers. `output` is written

@@ -6,6 +6,7 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::process::Output;
 use support::truth::Truth;
 use tempfile::TempDir;
 use wasm2so::options::OptLevel;
@@ -326,15 +327,16 @@ fn post_mortem(session: &Session, command: &str) -> String {
     gdb(session.directory.path(), &args, &[command]).outputs.remove(0)
 }
 
-/// What `wasmrun symbolize` tells of a core.
+/// Runs `wasmrun symbolize`.
+fn symbolize(session: &Session, args: &[&str]) -> Output {
+    let mut command = support::wasmrun();
+    command.current_dir(session.directory.path()).arg("symbolize").args(args);
+    command.output().expect("wasmrun runs")
+}
+
+/// What it tells of a core.
 fn offline(session: &Session, args: &[&str]) -> Vec<Frame> {
-    let directory = session.directory.path();
-    let command = || {
-        let mut command = support::wasmrun();
-        command.current_dir(directory).arg("symbolize").args(args);
-        command
-    };
-    let output = command().output().expect("wasmrun runs");
+    let output = symbolize(session, args);
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     println!("{text}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && output.stderr.is_empty());
@@ -377,8 +379,7 @@ fn a_core_dump_is_read_where_it_was_not_made() {
     let commands = ["run", "generate-core-file core", "kill"];
     session.debug(&["run", "0x10000", "5"], &commands);
     let refused = |args: &[&str], why: &str| {
-        let mut command = support::wasmrun();
-        let output = command.current_dir(directory).arg("symbolize").args(args).output().unwrap();
+        let output = symbolize(&session, args);
         let text = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.code() == Some(1) && output.stdout.is_empty(), "{text}");
         assert!(text.starts_with("error: ") && text.contains(why), "{text}");

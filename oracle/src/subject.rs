@@ -61,13 +61,6 @@ impl fmt::Display for Build {
     }
 }
 
-struct Quiet;
-
-impl wasm2so::Progress for Quiet {
-    fn total(&self, _: usize) {}
-    fn step(&self) {}
-}
-
 impl Subject {
     /// Compiles and loads `wasm`; also what the compiler itself says of the
     /// sites.
@@ -79,7 +72,7 @@ impl Subject {
         let file = directory.path().join("subject.so");
         let Build { level, cpu } = build.clone();
         let options = Options { opt_level: level, cpu, ..Options::default() };
-        let summary = wasm2so::compile(wasm, "subject.wasm", &file, &options, &Quiet)?;
+        let summary = wasm2so::compile(wasm, "subject.wasm", &file, &options, &())?;
         let subject = Subject { module: Module::load(&file)?, _directory: directory };
         Ok((subject, summary.stamps))
     }

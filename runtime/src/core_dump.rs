@@ -10,7 +10,7 @@ use crate::unwind::cursor::{Caller, Cfi, Cursor, StepError};
 use crate::{LoadError, Module};
 use image::Image;
 use process::Process;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -66,7 +66,6 @@ pub enum CoreError {
 pub struct CoreDump {
     path: PathBuf,
     process: Process,
-    /// By address.
     images: Vec<Image>,
     modules: HashMap<PathBuf, Module>,
 }
@@ -79,13 +78,8 @@ impl CoreDump {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, CoreError> {
         let path = path.as_ref().to_owned();
         let process = Process::open(&path)?;
-        let mut images: Vec<Image> = Vec::new();
-        for mapping in &process.mappings {
-            match images.iter_mut().find(|image| image.path == mapping.path) {
-                Some(image) => image.extend(mapping),
-                None => images.extend(Image::open(mapping, &mapping.path, &process).ok()),
-            }
-        }
+        let paths: BTreeSet<&Path> = process.mappings.iter().map(|m| &*m.path).collect();
+        let images = paths.iter().filter_map(|path| Image::open(&process, path, path)).collect();
         Ok(CoreDump { path, process, images, modules: HashMap::new() })
     }
 
@@ -102,19 +96,17 @@ impl CoreDump {
     pub fn add_module(&mut self, module: &Module) -> Result<(), CoreError> {
         let name = module.path().file_name();
         let same_name = |path: &Path| path.file_name().map(image::without_deleted) == name;
-        let mapping = self.process.mappings.iter().find(|mapping| same_name(&mapping.path));
-        let Some(mapping) = mapping else {
+        let mut paths = self.process.mappings.iter().map(|mapping| &mapping.path);
+        let Some(mapped) = paths.find(|path| same_name(path)) else {
             let name = name.map(OsStr::to_string_lossy).unwrap_or_default().into_owned();
             return Err(CoreError::NotLoaded { core: self.path.clone(), name });
         };
-        let mut image = Image::open(mapping, module.path(), &self.process).map_err(|_| {
+        let image = Image::open(&self.process, mapped, module.path()).ok_or_else(|| {
             let (core, module) = (self.path.clone(), module.path().to_owned());
             CoreError::OtherBuild { core, module }
         })?;
-        let same_file = self.process.mappings.iter().filter(|m| m.path == mapping.path);
-        same_file.for_each(|mapping| image.extend(mapping));
-        self.images.retain(|other| other.path != mapping.path);
-        self.modules.insert(mapping.path.clone(), module.clone());
+        self.images.retain(|other| other.path != *mapped);
+        self.modules.insert(mapped.clone(), module.clone());
         self.images.push(image);
         Ok(())
     }

@@ -32,6 +32,7 @@ mod builtins;
 mod constexpr;
 mod core_dump;
 mod error;
+mod files;
 mod func;
 mod global;
 mod imports;

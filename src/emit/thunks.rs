@@ -132,8 +132,7 @@ impl<'ctx> Thunks<'ctx, '_> {
         for (i, &ty) in signature.params.iter().enumerate() {
             args.push(self.ir.load(self.types.value(ty), self.slot(slots, i)).0.into());
         }
-        let call = self.ir.call_indirect(self.types.function(signature), code, &args);
-        self.cx.attributes.set_vmctx_argument(call);
+        let call = self.cx.call_pointer(&self.ir, code, WASM_CONVENTION, signature, &args);
         match style {
             ReturnStyle::Void | ReturnStyle::Memory => {}
             ReturnStyle::Direct => {
@@ -154,8 +153,7 @@ impl<'ctx> Thunks<'ctx, '_> {
         let symbol = wrapper_symbol(index);
         let function =
             self.cx.llvm.add_function(&symbol, inner.get_type(), Some(Linkage::External));
-        self.cx.finish_declaration(function, WASM_CONVENTION);
-        self.cx.attributes.set_vmctx_register(function);
+        self.cx.finish_wasm_declaration(function, WASM_CONVENTION);
         self.start(function);
         let args: Vec<_> = function.get_params().into_iter().map(Into::into).collect();
         let previous = self.cx.conventions.memory_in_gs.then(|| {
@@ -185,9 +183,8 @@ impl<'ctx> Thunks<'ctx, '_> {
         let mut params = function.get_params().into_iter();
         let code = params.next().expect("the code comes first").into_pointer_value();
         let args: Vec<_> = params.map(Into::into).collect();
-        let ty = self.types.function(&self.cx.module.types[index as usize]);
-        let call = self.ir.call_indirect(ty, code, &args);
-        self.cx.attributes.set_vmctx_argument(call);
+        let signature = &self.cx.module.types[index as usize];
+        let call = self.cx.call_pointer(&self.ir, code, WASM_CONVENTION, signature, &args);
         self.ir.ret(call.try_as_basic_value().basic());
     }
 
@@ -196,8 +193,7 @@ impl<'ctx> Thunks<'ctx, '_> {
         let signature = &self.cx.module.types[index as usize];
         let ty = self.types.function(signature);
         let function = self.cx.llvm.add_function(&host_symbol(index), ty, Some(Linkage::External));
-        self.cx.finish_declaration(function, WASM_CONVENTION);
-        self.cx.attributes.set_vmctx_register(function);
+        self.cx.finish_wasm_declaration(function, WASM_CONVENTION);
         self.start(function);
         let binding = param(function, 0).into_pointer_value();
         let style = ReturnStyle::of(&signature.results);

@@ -48,10 +48,10 @@ intrinsics! {
     Truncate = "llvm.trunc",
     UnsignedMax = "llvm.umax",
     UnsignedMin = "llvm.umin",
-    X86ReadGsBase = "llvm.x86.rdgsbase.64",
-    X86WriteGsBase = "llvm.x86.wrgsbase.64",
     X86ByteShuffle = "llvm.x86.ssse3.pshuf.b.128",
+    X86ReadGsBase = "llvm.x86.rdgsbase.64",
     X86RoundedMultiplyHigh = "llvm.x86.ssse3.pmul.hr.sw.128",
+    X86WriteGsBase = "llvm.x86.wrgsbase.64",
 }
 
 impl Intrinsic {

@@ -97,7 +97,7 @@ pub fn configure(context: ContextRef<'_>) {
 pub struct StampReport {
     /// Machine instructions that touch linear memory (or a wasm global).
     pub accesses: u64,
-    /// Of those, how many got their location back from their alias scope.
+    /// Of those, how many got back the location of their access in the IR.
     pub stamped: u64,
     /// Call instructions.
     pub calls: u64,

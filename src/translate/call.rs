@@ -134,7 +134,7 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         let args = call_args(None, vmctx, buffer, &args);
         let call = match code {
             Err(function) => self.cx.call_function(&self.ir, function, &args),
-            Ok(code) => self.call_pointer(code, WASM_CONVENTION, signature, &args),
+            Ok(code) => self.cx.call_pointer(&self.ir, code, WASM_CONVENTION, signature, &args),
         };
         match style {
             ReturnStyle::Void => {}
@@ -174,7 +174,8 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
                 self.ir.br_if(self.ir.is_null(tail_code), adapted, direct);
                 self.ir.position_at_end(direct);
                 let plain = call_args(None, vmctx, results, &args);
-                self.finish_tail_call(self.call_pointer(
+                self.finish_tail_call(self.cx.call_pointer(
+                    &self.ir,
                     tail_code,
                     TAIL_CONVENTION,
                     signature,
@@ -193,21 +194,6 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         call.set_tail_call_kind(LLVMTailCallKind::LLVMTailCallKindMustTail);
         self.cx.attributes.set_site_no_inline(call);
         self.ir.ret(call.try_as_basic_value().basic());
-    }
-
-    fn call_pointer(
-        &self,
-        code: PointerValue<'ctx>,
-        convention: u32,
-        signature: &Signature,
-        args: &[BasicMetadataValueEnum<'ctx>],
-    ) -> CallSiteValue<'ctx> {
-        let call = self.ir.call_indirect(self.cx.types.function(signature), code, args);
-        call.set_call_convention(convention);
-        if convention == WASM_CONVENTION {
-            self.cx.attributes.set_vmctx_argument(call);
-        }
-        call
     }
 
     /// Stack room for `count` results of a callee, shared by all calls.

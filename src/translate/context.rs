@@ -5,10 +5,10 @@ use crate::emit::debug::DebugInfo;
 use crate::llvm::attrs::Attributes;
 use crate::llvm::ir::Ir;
 use crate::llvm::types::{TAIL_CONVENTION, Types, WASM_CONVENTION};
-use crate::module::WasmModule;
+use crate::module::{Signature, WasmModule};
 use inkwell::GlobalVisibility;
 use inkwell::module::{Linkage, Module};
-use inkwell::values::{BasicMetadataValueEnum, CallSiteValue, FunctionValue};
+use inkwell::values::{BasicMetadataValueEnum, CallSiteValue, FunctionValue, PointerValue};
 use std::cell::RefCell;
 use std::collections::HashMap;
 use wasm2so_abi::VmLayout;
@@ -31,6 +31,11 @@ impl Conventions {
     pub fn wrapped(self) -> bool {
         self.tail_calls || self.memory_in_gs
     }
+
+    /// LLVM's number of the convention of the functions that the module defines.
+    fn of_functions(self) -> u32 {
+        if self.tail_calls { TAIL_CONVENTION } else { WASM_CONVENTION }
+    }
 }
 
 /// Context of one shard; see the module's description.
@@ -39,8 +44,6 @@ pub struct ShardCx<'ctx, 'a> {
     pub module: &'a WasmModule<'a>,
     /// How its functions are called and reach memory.
     pub conventions: Conventions,
-    /// LLVM's number of the convention of the functions it defines.
-    pub convention: u32,
     /// The LLVM module being built.
     pub llvm: &'a Module<'ctx>,
     /// Its types.
@@ -68,7 +71,6 @@ impl<'ctx, 'a> ShardCx<'ctx, 'a> {
         ShardCx {
             module,
             conventions,
-            convention: if conventions.tail_calls { TAIL_CONVENTION } else { WASM_CONVENTION },
             llvm,
             types: Types::new(llvm.get_context()),
             attributes,
@@ -89,11 +91,8 @@ impl<'ctx, 'a> ShardCx<'ctx, 'a> {
                 ty,
                 Some(Linkage::External),
             );
-            self.finish_declaration(function, self.convention);
+            self.finish_wasm_declaration(function, self.conventions.of_functions());
             self.attributes.set_vmctx(function);
-            if self.convention == WASM_CONVENTION {
-                self.attributes.set_vmctx_register(function);
-            }
             function
         })
     }
@@ -106,10 +105,29 @@ impl<'ctx, 'a> ShardCx<'ctx, 'a> {
         args: &[BasicMetadataValueEnum<'ctx>],
     ) -> CallSiteValue<'ctx> {
         let call = ir.call(function, args);
-        if self.convention == WASM_CONVENTION {
+        self.finish_wasm_call(call, self.conventions.of_functions());
+        call
+    }
+
+    /// A call of what a pointer names, of type `signature` and that convention.
+    pub fn call_pointer(
+        &self,
+        ir: &Ir<'ctx>,
+        code: PointerValue<'ctx>,
+        convention: u32,
+        signature: &Signature,
+        args: &[BasicMetadataValueEnum<'ctx>],
+    ) -> CallSiteValue<'ctx> {
+        let call = ir.call_indirect(self.types.function(signature), code, args);
+        self.finish_wasm_call(call, convention);
+        call
+    }
+
+    fn finish_wasm_call(&self, call: CallSiteValue<'ctx>, convention: u32) {
+        call.set_call_convention(convention);
+        if convention == WASM_CONVENTION {
             self.attributes.set_vmctx_argument(call);
         }
-        call
     }
 
     /// The function that raises a trap, of the C convention: `(vmctx, code,
@@ -124,6 +142,15 @@ impl<'ctx, 'a> ShardCx<'ctx, 'a> {
             self.attributes.set_no_inline(function);
             function
         })
+    }
+
+    /// Sets what every declaration of a function has that is called as wasm
+    /// functions are: its first parameter is vmctx, or stands for it.
+    pub fn finish_wasm_declaration(&self, function: FunctionValue<'ctx>, convention: u32) {
+        self.finish_declaration(function, convention);
+        if convention == WASM_CONVENTION {
+            self.attributes.set_vmctx_register(function);
+        }
     }
 
     /// Sets what every declaration has.

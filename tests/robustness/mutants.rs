@@ -5,7 +5,7 @@ use super::child;
 use super::input::EVERYTHING;
 use super::random::Random;
 use super::support::process::Folder;
-use super::support::{self, Quiet, wat};
+use super::support::{self, wat};
 use std::ops::RangeInclusive;
 use wasm2so::error::Error;
 use wasm2so::options::{OptLevel, Options};
@@ -98,7 +98,7 @@ fn judge(original: &[u8], count: u64) {
         let output = folder.path().join(format!("{seed}.so"));
         let opt_level = if seed % 4 == 0 { OptLevel::O1 } else { OptLevel::O0 };
         let options = Options { opt_level, ..support::options(opt_level) };
-        match wasm2so::compile(&wasm, "mutant.wasm", &output, &options, &Quiet) {
+        match wasm2so::compile(&wasm, "mutant.wasm", &output, &options, &()) {
             Ok(summary) => {
                 assert_eq!(summary.stamps.violations, 0, "sites without an exact location");
                 Module::load(&output).expect("what was compiled can be loaded");

@@ -8,14 +8,6 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use wasm2so::options::{OptLevel, Options};
 
-/// A progress report that nobody reads.
-pub struct Quiet;
-
-impl wasm2so::Progress for Quiet {
-    fn total(&self, _: usize) {}
-    fn step(&self) {}
-}
-
 /// The compiler's default options at `level`, on one thread.
 pub fn options(level: OptLevel) -> Options {
     Options { opt_level: level, jobs: 1, ..Options::default() }
@@ -23,7 +15,7 @@ pub fn options(level: OptLevel) -> Options {
 
 /// Compiles `wasm` in process to `output`; every site must be exact.
 pub fn compile(wasm: &[u8], file_name: &str, output: &Path, options: &Options) -> wasm2so::Summary {
-    let summary = wasm2so::compile(wasm, file_name, output, options, &Quiet)
+    let summary = wasm2so::compile(wasm, file_name, output, options, &())
         .unwrap_or_else(|e| panic!("{file_name}: {e}"));
     assert_eq!(summary.stamps.violations, 0, "{file_name}: sites without an exact location");
     summary

@@ -9,9 +9,10 @@
 //! * **wasm convention**: the C convention with parameters `(vmctx, wasm
 //!   params…)`, the first of them in the register of LLVM's `swiftself` (R13 on
 //!   x86-64), which functions preserve. See [`ReturnStyle`] for results.
-//! * **tail convention**: the same parameters under LLVM's `tailcc`, in which any function
-//!   can tail-call any other. It costs every call a little, so only modules
-//!   that make tail calls have entry points of this kind, beside ordinary ones.
+//! * **tail convention**: the same parameters under LLVM's `tailcc`, in which
+//!   any function can tail-call any other. It costs every call a little, so only
+//!   modules that make tail calls have entry points of this kind, beside
+//!   ordinary ones.
 //! * **entry thunk** ([`EntryThunk`], C convention): how the host calls wasm.
 //!   One per signature, in the `.so`.
 //! * **host thunk** (wasm convention): how wasm calls the host. One per

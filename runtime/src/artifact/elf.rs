@@ -2,12 +2,10 @@
 //! was cut off, and runs constructors of any.
 
 use crate::error::{LoadError, Malformed};
-use memmap2::Mmap;
+use crate::files;
 use object::Endianness;
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
 use object::{Object, ObjectSymbol, elf};
-use std::fs::File;
-use std::io;
 use std::path::Path;
 use wasm2so_abi::ROOT_SYMBOL;
 
@@ -16,7 +14,7 @@ use wasm2so_abi::ROOT_SYMBOL;
 /// # Errors
 /// All but those that need the module loaded.
 pub(super) fn check(path: &Path) -> Result<(), LoadError> {
-    let file = map(path);
+    let file = files::map(path);
     let file = file.map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
     if file.starts_with(b"\0asm") || path.extension().is_some_and(|extension| extension == "wat") {
         return Err(LoadError::NotCompiled { path: path.to_owned() });
@@ -31,15 +29,6 @@ pub(super) fn check(path: &Path) -> Result<(), LoadError> {
         return Err(LoadError::NotAModule { path: path.to_owned() });
     }
     Ok(())
-}
-
-fn map(path: &Path) -> io::Result<Mmap> {
-    if !path.metadata()?.is_file() {
-        return Err(io::Error::other("it is not a regular file"));
-    }
-    let file = File::open(path)?;
-    // SAFETY: whoever changes the file meanwhile breaks it for the loader, too.
-    unsafe { Mmap::map(&file) }
 }
 
 /// The file, if all that it speaks of is there.

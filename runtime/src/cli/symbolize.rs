@@ -71,14 +71,12 @@ pub fn run(args: &[OsString], debug_file: Option<&Path>) -> Result<()> {
     let name = OsStr::new("wasmrun symbolize").to_owned();
     let options = Options::parse_from([name].iter().chain(args));
     let debug_file = options.debug_file.as_deref().or(debug_file);
-    let path = match (&options.core, &options.module) {
-        (Some(core), module) => {
-            let others = options.inputs.iter().map(PathBuf::from);
-            let modules: Vec<PathBuf> = module.iter().cloned().chain(others).collect();
-            return core::run(core, &modules, debug_file, options.trace.format.into());
-        }
-        (None, module) => module.as_ref().expect("required by the parser"),
-    };
+    if let Some(core) = &options.core {
+        let others = options.inputs.iter().map(PathBuf::from);
+        let modules: Vec<PathBuf> = options.module.into_iter().chain(others).collect();
+        return core::run(core, &modules, debug_file, options.trace.format.into());
+    }
+    let path = options.module.expect("required by the parser");
     let module = Module::load(path)?;
     if let Some(file) = debug_file {
         module.use_debug_file(file)?;

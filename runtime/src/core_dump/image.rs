@@ -1,11 +1,11 @@
 //! A file that the process had mapped: its unwind tables.
 
 use super::process::{Mapping, Process};
+use crate::files;
 use crate::unwind::cursor::Cfi;
 use memmap2::Mmap;
 use object::{Object, ObjectSection, ObjectSegment};
 use std::ffi::OsStr;
-use std::fs::File;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -23,9 +23,6 @@ pub(super) struct Image {
     frames: Option<Section>,
 }
 
-/// Why a file cannot stand for a mapped one.
-pub(super) struct NotTheFile;
-
 /// A section's bytes in the file, and its address in the process.
 struct Section {
     bytes: Range<usize>,
@@ -33,23 +30,17 @@ struct Section {
 }
 
 impl Image {
-    /// The file at `path` as `mapping` has it.
-    pub(super) fn open(
-        mapping: &Mapping,
-        path: &Path,
-        process: &Process,
-    ) -> Result<Self, NotTheFile> {
-        let file = File::open(path).map_err(|_| NotTheFile)?;
-        if !file.metadata().is_ok_and(|metadata| metadata.is_file()) {
-            return Err(NotTheFile);
-        }
-        // SAFETY: as for every mapped file, others must not truncate it
-        // meanwhile.
-        let file = unsafe { Mmap::map(&file) }.map_err(|_| NotTheFile)?;
-        let object = object::File::parse(&*file).map_err(|_| NotTheFile)?;
-        let bias = bias(&object, mapping).ok_or(NotTheFile)?;
+    /// The file at `path` as `process` had it, from `mapped`; `None` if that was
+    /// another file.
+    pub(super) fn open(process: &Process, mapped: &Path, path: &Path) -> Option<Self> {
+        let mappings = || process.mappings.iter().filter(|mapping| mapping.path == mapped);
+        let start = mappings().map(|mapping| mapping.range.start).min()?;
+        let end = mappings().map(|mapping| mapping.range.end).max()?;
+        let file = files::map(path).ok()?;
+        let object = object::File::parse(&*file).ok()?;
+        let bias = bias(&object, mappings().next()?)?;
         if !is_same_build(&object, bias, process) {
-            return Err(NotTheFile);
+            return None;
         }
         let section = |name| {
             let section = object.section_by_name(name)?;
@@ -58,14 +49,7 @@ impl Image {
             Some(Section { bytes: start as usize..(start + size) as usize, address })
         };
         let (header, frames) = (section(".eh_frame_hdr"), section(".eh_frame"));
-        let (path, range) = (mapping.path.clone(), mapping.range.clone());
-        Ok(Image { path, range, bias, file, header, frames })
-    }
-
-    /// Adds another mapping of the same file.
-    pub(super) fn extend(&mut self, mapping: &Mapping) {
-        self.range.start = self.range.start.min(mapping.range.start);
-        self.range.end = self.range.end.max(mapping.range.end);
+        Some(Image { path: mapped.to_owned(), range: start..end, bias, file, header, frames })
     }
 
     /// Its unwind tables, if it has them.

@@ -3,13 +3,13 @@
 //! The format is that of `fs/binfmt_elf.c` of Linux and of `core(5)`.
 
 use super::CoreError;
+use crate::files;
 use crate::unwind::arch::{Registers, THREAD_STATUS_REGISTERS};
 use memmap2::Mmap;
 use object::Endianness;
 use object::elf::{self, FileHeader64};
 use object::read::elf::{FileHeader, NoteIterator, ProgramHeader};
 use std::ffi::OsStr;
-use std::fs::File;
 use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -54,10 +54,7 @@ pub struct CoreThread {
 impl Process {
     pub(super) fn open(path: &Path) -> Result<Self, CoreError> {
         let unreadable = |source| CoreError::Read { path: path.to_owned(), source };
-        let file = File::open(path).map_err(unreadable)?;
-        // SAFETY: as for every mapped file, others must not truncate it
-        // meanwhile.
-        let core = unsafe { Mmap::map(&file) }.map_err(unreadable)?;
+        let core = files::map(path).map_err(unreadable)?;
         let not_a_core = |what| CoreError::NotACore { path: path.to_owned(), what };
         let mut process =
             Process { core, segments: Vec::new(), mappings: Vec::new(), threads: Vec::new() };

@@ -4,14 +4,13 @@
 //! ever asked for twice.
 
 use std::ops::Range;
-use std::slice;
 
 use gimli::{
-    AttributeValue, DebuggingInformationEntry, Dwarf, EndianSlice, EntriesTreeNode, LineRow,
-    LittleEndian, SectionId, Unit, UnitRef, constants as dw,
+    AttributeValue, DebuggingInformationEntry, Dwarf, EntriesTreeNode, LineRow, Unit, UnitRef,
+    constants as dw,
 };
 
-type Reader = EndianSlice<'static, LittleEndian>;
+use super::dwarf::{self, Reader};
 
 /// An inlined or outermost function at an address.
 pub(super) struct Location {
@@ -36,8 +35,7 @@ struct CodeUnit {
 }
 
 impl NativeInfo {
-    /// That of `file`, in whose bytes `parse` finds how to find sections by
-    /// their names in ELF; `None` if there is no line table, or it is malformed.
+    /// That of `file`; see [`dwarf::open`]. `None` also if it is malformed.
     pub(super) fn read<T, F>(
         file: T,
         parse: impl FnOnce(&'static [u8]) -> Option<F>,
@@ -46,20 +44,8 @@ impl NativeInfo {
         T: AsRef<[u8]> + Send + Sync + 'static,
         F: Fn(&str) -> Option<&'static [u8]>,
     {
-        let file = Box::new(file);
-        let bytes = (*file).as_ref();
-        // SAFETY: the bytes live, and do not move, as long as what borrows from
-        // them: both are fields of the result.
-        let bytes: &'static [u8] = unsafe { slice::from_raw_parts(bytes.as_ptr(), bytes.len()) };
-        let find = parse(bytes)?;
-        find(SectionId::DebugLine.name())?;
-        let section = |id: SectionId| {
-            Ok::<_, gimli::Error>(EndianSlice::new(
-                find(id.name()).unwrap_or_default(),
-                LittleEndian,
-            ))
-        };
-        let dwarf = Dwarf::load(section).ok()?;
+        // SAFETY: both are fields of the result, in this order.
+        let (dwarf, file) = unsafe { dwarf::open(file, parse) }.ok()??;
         let units = units(&dwarf).ok()?;
         Some(NativeInfo { dwarf, units, _file: file })
     }

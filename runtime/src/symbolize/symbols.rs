@@ -2,7 +2,6 @@
 //! split off it; without any, its symbols. Knows nothing of wasm functions.
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::slice;
@@ -11,6 +10,7 @@ use memmap2::Mmap;
 use object::{Object, ObjectSection, ObjectSymbol};
 
 use super::native::{Location, NativeInfo};
+use crate::files;
 use crate::unwind::code::Code;
 
 /// What a module's file tells of addresses in it.
@@ -74,26 +74,19 @@ fn names(file: &[u8]) -> Option<HashMap<u64, String>> {
 /// split off to; none if it was replaced since.
 pub(super) fn files(code: &Code) -> Vec<Mmap> {
     let path = code.path();
-    let Some(file) = map(path) else { return Vec::new() };
+    let Ok(file) = files::map(path) else { return Vec::new() };
     let Ok(object) = object::File::parse(&*file) else { return Vec::new() };
     if !is_loaded_file(code, &object) {
         tracing::warn!(path = %path.display(), "the file was replaced since it was loaded");
         return Vec::new();
     }
     let split = split_files(path, &object).into_iter().filter_map(|path| {
-        let file = map(&path)?;
+        let file = files::map(&path).ok()?;
         let id = object::File::parse(&*file).ok()?.build_id().ok()?.map(<[u8]>::to_vec);
         (id.as_deref() == object.build_id().ok()?).then_some(file)
     });
     let split: Vec<Mmap> = split.collect();
     [file].into_iter().chain(split).collect()
-}
-
-fn map(path: &Path) -> Option<Mmap> {
-    let file = File::open(path).ok()?;
-    // SAFETY: as for every mapped file, others must not truncate it meanwhile;
-    // the loader makes the same assumption about the same file.
-    unsafe { Mmap::map(&file) }.ok()
 }
 
 /// Whether the file is still the one that was loaded, by its build ID.

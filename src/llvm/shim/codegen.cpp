@@ -33,7 +33,7 @@ using namespace llvm;
 // Mirrors `StampReport` in sys.rs.
 struct Wasm2soStampReport {
   uint64_t accesses;   // machine instructions that touch linear memory
-  uint64_t stamped;    // of those, got their location back from their scope
+  uint64_t stamped;    // of those, got back the location of their access in the IR
   uint64_t calls;      // call instructions
   uint64_t violations; // accesses that are not stamped, calls without a location
   uint64_t labels;     // audit labels set
