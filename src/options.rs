@@ -53,7 +53,8 @@ pub struct Options {
     /// Threads; 0 means one per processor. The output does not depend on it.
     pub jobs: usize,
     /// For audits: a symbol at each machine instruction that touches memory,
-    /// `wasm2so.access.N` at sites and `wasm2so.other.N` elsewhere. The code is
+    /// `wasm2so.access.N` at sites, `wasm2so.proved.N` where a check before a loop
+    /// keeps the access in bounds, `wasm2so.other.N` elsewhere. The code is
     /// the same.
     pub audit_labels: bool,
     /// An external `ld`-compatible linker instead of the built-in one.

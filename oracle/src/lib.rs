@@ -10,8 +10,9 @@
 //! globals.
 //!
 //! Cases come from [`smith`] (random modules), [`inject`] (real programs that
-//! can be made to trap at thousands of their sites) and [`kinds`] (every kind
-//! of trap in every calling situation) and [`cases`] (what was once wrong).
+//! can be made to trap at thousands of their sites), [`loops`] (random loops over
+//! arrays), [`kinds`] (every kind of trap in every calling situation) and
+//! [`cases`] (what was once wrong).
 
 pub mod arm;
 pub mod case;
@@ -21,6 +22,7 @@ pub mod inject;
 pub mod judge;
 pub mod kinds;
 pub mod layout;
+pub mod loops;
 pub mod random;
 pub mod record;
 pub mod report;

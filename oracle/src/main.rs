@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 use wasm2so_oracle::report::Report;
 use wasm2so_oracle::subject::Build;
-use wasm2so_oracle::{cases, inject, kinds, smith};
+use wasm2so_oracle::{cases, inject, kinds, loops, smith};
 
 /// Judges the traces of compiled modules by what the modules themselves record.
 #[derive(Parser)]
@@ -15,10 +15,10 @@ struct Arguments {
     /// Where cases come from; all sources, if not given.
     #[arg(long, value_enum)]
     source: Vec<Source>,
-    /// Modules of `smith`, or sites of each program of `inject`.
+    /// Modules of `smith` or `loops`, or sites of each program of `inject`.
     #[arg(long, default_value_t = 500)]
     count: u64,
-    /// First module of `smith`.
+    /// First module of `smith` or `loops`.
     #[arg(long, default_value_t = 0)]
     first: u64,
     /// What random choices are made of.
@@ -51,6 +51,7 @@ enum Source {
     Inject,
     Kinds,
     Cases,
+    Loops,
 }
 
 fn main() -> Result<ExitCode> {
@@ -62,7 +63,7 @@ fn main() -> Result<ExitCode> {
     let names: Vec<String> = builds.iter().map(Build::to_string).collect();
     let names = names.join(", ");
     let sources = match arguments.source.as_slice() {
-        [] => &[Source::Cases, Source::Kinds, Source::Smith, Source::Inject],
+        [] => &[Source::Cases, Source::Kinds, Source::Loops, Source::Smith, Source::Inject],
         sources => sources,
     };
     let programs: Vec<&str> = match arguments.program.as_slice() {
@@ -108,6 +109,7 @@ impl Arguments {
             Source::Cases => cases::run(CASES.as_ref(), builds, report),
             Source::Kinds => kinds::run(builds, report),
             Source::Smith => smith::run(self.seed, self.first, self.count, builds, report),
+            Source::Loops => loops::run(self.seed, self.first, self.count, builds, report),
             Source::Inject => {
                 inject::run(&self.programs, program, self.seed, self.count, builds, report)
             }

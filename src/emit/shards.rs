@@ -183,7 +183,7 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
     if cfg!(debug_assertions) || tracing::enabled!(tracing::Level::DEBUG) {
         llvm.verify().map_err(|e| Error::Llvm(e.to_string()))?;
     }
-    target::optimise(&llvm, &machine, input.options.opt_level)?;
+    target::optimise(&llvm, input.module, &machine, input.options.opt_level)?;
     let file_type = match input.options.emit {
         Emit::LlvmIr => {
             let bytes = llvm.print_to_string().to_bytes().to_vec();

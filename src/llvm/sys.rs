@@ -13,8 +13,10 @@ use inkwell::llvm_sys::{LLVMDiagnosticInfo, LLVMDiagnosticSeverity};
 use inkwell::module::Module;
 use inkwell::targets::{InitializationConfig, Target, TargetMachine};
 use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int, c_void};
+use std::mem::offset_of;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard};
+use wasm2so_abi::{VmLayout, VmMemory, VmMemoryState};
 
 /// Options of LLVM's that exactness rests on and that only its command line
 /// reaches.
@@ -127,7 +129,26 @@ pub enum FileType {
     Object = 1,
 }
 
+/// How compiled code reaches linear memories. Mirrors `Wasm2soMemories` in the
+/// shim.
+#[repr(C)]
+struct Memories {
+    minimums: *const u64,
+    count: u64,
+    first: u64,
+    stride: u64,
+    state: u64,
+    length: u64,
+}
+
 unsafe extern "C" {
+    fn wasm2so_optimise(
+        module: LLVMModuleRef,
+        machine: LLVMTargetMachineRef,
+        pipeline: *const c_char,
+        versioned: *const c_char,
+        memories: *const Memories,
+    ) -> LLVMMemoryBufferRef;
     fn wasm2so_emit(
         module: LLVMModuleRef,
         machine: LLVMTargetMachineRef,
@@ -160,6 +181,46 @@ unsafe fn take_buffer(buffer: LLVMMemoryBufferRef) -> Vec<u8> {
         let bytes = std::slice::from_raw_parts(start, LLVMGetBufferSize(buffer)).to_vec();
         LLVMDisposeMemoryBuffer(buffer);
         bytes
+    }
+}
+
+/// Runs the passes of `pipeline`, in LLVM's notation, in which `version-loops`
+/// is the shim's, followed by those of `versioned` where it found something.
+/// `minimums` are the least sizes in bytes of the linear memories, whose fields
+/// in vmctx `layout` places.
+///
+/// # Errors
+/// What LLVM says of the notation.
+pub fn optimise(
+    module: &Module<'_>,
+    machine: &TargetMachine,
+    [pipeline, versioned]: [&CStr; 2],
+    layout: &VmLayout,
+    minimums: &[u64],
+) -> Result<(), String> {
+    let memories = Memories {
+        minimums: minimums.as_ptr(),
+        count: minimums.len() as u64,
+        first: u64::from(layout.memory(0)) + offset_of!(VmMemory, base) as u64,
+        stride: size_of::<VmMemory>() as u64,
+        state: (offset_of!(VmMemory, state) - offset_of!(VmMemory, base)) as u64,
+        length: offset_of!(VmMemoryState, byte_len) as u64,
+    };
+    let _options = options_in_force();
+    // SAFETY: module and machine are live; `memories` and what it points to
+    // outlive the call; the result, when not null, is ours.
+    unsafe {
+        let wrong = wasm2so_optimise(
+            module.as_mut_ptr(),
+            machine.as_mut_ptr(),
+            pipeline.as_ptr(),
+            versioned.as_ptr(),
+            &memories,
+        );
+        match wrong.is_null() {
+            true => Ok(()),
+            false => Err(String::from_utf8_lossy(&take_buffer(wrong)).into_owned()),
+        }
     }
 }
 

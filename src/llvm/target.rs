@@ -2,13 +2,15 @@
 
 use crate::error::Error;
 use crate::llvm::sys;
+use crate::module::WasmModule;
 use crate::options::OptLevel;
 use inkwell::OptimizationLevel;
 use inkwell::module::Module;
-use inkwell::passes::PassBuilderOptions;
 use inkwell::targets::{
     CodeModel, RelocMode, Target, TargetMachine, TargetMachineOptions, TargetTriple,
 };
+use std::ffi::{CStr, CString};
+use wasm2so_abi::WASM_PAGE_SIZE;
 
 /// The only target for now.
 const TRIPLE: &str = "x86_64-unknown-linux-gnu";
@@ -158,7 +160,7 @@ pub fn machine(cpu: &Cpu, level: OptLevel) -> TargetMachine {
 /// Producers of wasm have optimised already: what is left to do is what
 /// translation (SSA) and inlining across wasm functions open up. On real
 /// programs this makes code as fast as `default<O3>` does, in two thirds of the
-/// time. Vectorisers would find nothing: accesses are volatile.
+/// time.
 ///
 /// What is not here keeps traces exact: `simplifycfg` without sinking what two
 /// branches have in common, which would leave one call with no location; no
@@ -174,26 +176,39 @@ const OPTIMISE: &str = "\
     simplifycfg,\
     loop(indvars,loop-deletion,loop-unroll-full),\
     gvn,dse,adce,\
-    UNROLL\
+    LOOPS\
     simplifycfg,instcombine<no-verify-fixpoint>),\
     globaldce";
 
-/// Runs the passes of `level`.
+/// Passes for functions in which `version-loops` has made accesses plain, which
+/// the passes before could do nothing with.
+const VERSIONED: &CStr = c"\
+    early-cse<memssa>,instcombine<no-verify-fixpoint>,\
+    loop-mssa(licm<allowspeculation>),gvn,\
+    loop-vectorize,loop-load-elim,\
+    instcombine<no-verify-fixpoint>,simplifycfg,\
+    slp-vectorizer,vector-combine,early-cse<memssa>,\
+    instcombine<no-verify-fixpoint>,loop-mssa(licm<allowspeculation>)";
+
+/// Runs the passes of `level` on a part, `llvm`, of `module`.
 ///
 /// # Errors
 /// [`Error::Llvm`] with what LLVM says.
 pub fn optimise(
-    module: &Module<'_>,
+    llvm: &Module<'_>,
+    module: &WasmModule<'_>,
     machine: &TargetMachine,
     level: OptLevel,
 ) -> Result<(), Error> {
     let pipeline = match level {
         OptLevel::O0 => "default<O0>".to_owned(),
-        OptLevel::O1 => OPTIMISE.replace("UNROLL", ""),
-        OptLevel::O2 => OPTIMISE.replace("UNROLL", "loop-unroll<O2>,"),
-        OptLevel::O3 => OPTIMISE.replace("UNROLL", "loop-unroll<O3>,"),
+        OptLevel::O1 => OPTIMISE.replace("LOOPS", ""),
+        OptLevel::O2 => OPTIMISE.replace("LOOPS", "version-loops,loop-unroll<O2>,"),
+        OptLevel::O3 => OPTIMISE.replace("LOOPS", "version-loops,loop-unroll<O3>,"),
     };
-    let options = PassBuilderOptions::create();
-    let _options = sys::options_in_force();
-    module.run_passes(&pipeline, machine, options).map_err(|e| Error::Llvm(e.to_string()))
+    let pipeline = CString::new(pipeline).expect("no NUL");
+    let minimums: Vec<u64> =
+        module.memories.iter().map(|memory| memory.limits.min * WASM_PAGE_SIZE).collect();
+    sys::optimise(llvm, machine, [&pipeline, VERSIONED], &module.vm_layout(), &minimums)
+        .map_err(Error::Llvm)
 }

@@ -33,6 +33,9 @@ pub struct Function<'a> {
 pub enum Label {
     /// A load or store that may trap, or a store that the host could see.
     Access,
+    /// A load or store of linear memory that cannot trap: a check before the loop
+    /// that it is in has proved it in bounds.
+    Proved,
     /// Any other instruction that touches memory.
     Other,
 }
@@ -43,6 +46,16 @@ pub struct Row {
     pub address: u64,
     pub line: u64,
     ends: bool,
+}
+
+/// What an audit label with this name says.
+fn label(symbol: &str) -> Option<Label> {
+    match symbol.strip_prefix("wasm2so.")?.split_once('.')?.0 {
+        "access" => Some(Label::Access),
+        "proved" => Some(Label::Proved),
+        "other" => Some(Label::Other),
+        _ => None,
+    }
 }
 
 /// The index in a symbol `wasm[5]::name`.
@@ -65,10 +78,8 @@ impl<'a> Image<'a> {
         for symbol in file.symbols() {
             let (address, size) = (symbol.address(), symbol.size());
             let name = symbol.name().expect("symbols are UTF-8");
-            if name.starts_with("wasm2so.access.") {
-                image.labels.entry(address).or_default().push(Label::Access);
-            } else if name.starts_with("wasm2so.other.") {
-                image.labels.entry(address).or_default().push(Label::Other);
+            if let Some(label) = label(name) {
+                image.labels.entry(address).or_default().push(label);
             } else if symbol.kind() == object::SymbolKind::Text {
                 image.names.insert(address, name);
                 if let Some(index) = function_index(name) {

@@ -16,6 +16,8 @@ pub struct Counts {
     pub functions: usize,
     pub instructions: usize,
     pub accesses: u64,
+    /// Accesses of linear memory that cannot trap.
+    pub proved: usize,
     /// Other instructions that touch memory.
     pub others: usize,
     pub calls: u64,
@@ -32,6 +34,7 @@ impl std::ops::AddAssign for Counts {
         self.functions += other.functions;
         self.instructions += other.instructions;
         self.accesses += other.accesses;
+        self.proved += other.proved;
         self.others += other.others;
         self.calls += other.calls;
         self.traps += other.traps;
@@ -112,12 +115,18 @@ impl Audit<'_> {
                 access(operator.ok_or("an access at no operator")?, memory)?;
                 self.chain(function, address, line)?;
             }
+            (Some(memory), Some(Label::Proved)) => {
+                self.counts.proved += 1;
+                demand(!memory.in_file, "touches something else than linear memory")?;
+            }
             (Some(memory), Some(Label::Other)) => {
                 self.counts.others += 1;
                 self.other(operator, memory)?;
             }
             (Some(_), None) => return Err("touches memory unseen".to_owned()),
-            (None, Some(Label::Access)) => return Err("an access without memory".to_owned()),
+            (None, Some(Label::Access | Label::Proved)) => {
+                return Err("an access without memory".to_owned());
+            }
             (None, _) => {}
         }
 

@@ -6,6 +6,8 @@
 // metadata, so each volatile access gets an alias scope of its own before
 // selection, and a last machine pass reads it back.
 
+#include "versioning.h"
+
 #include "llvm/Analysis/RuntimeLibcallInfo.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/CodeGen/CodeGenTargetMachineImpl.h"
@@ -40,6 +42,9 @@ struct Wasm2soStampReport {
 };
 
 namespace {
+
+// x86's address space of segment GS, where the base of memory 0 is.
+constexpr unsigned MemoryInGs = 256;
 
 using ScopeMap = DenseMap<const MDNode *, DebugLoc>;
 
@@ -166,7 +171,16 @@ private:
       Complaints << MI.getMF()->getName() << ": " << MI;
     }
     if (Label && (Access || MI.mayLoadOrStore()) && !MI.getPreInstrSymbol())
-      label(MI, Access ? "wasm2so.access." : "wasm2so.other.");
+      label(MI, Access ? "wasm2so.access." : isProved(MI) ? "wasm2so.proved." : "wasm2so.other.");
+  }
+
+  // Whether `MI` touches linear memory where `version-loops` proved that it may.
+  // Selection drops the scopes of accesses that it puts together.
+  static bool isProved(const MachineInstr &MI) {
+    const MDNode *Scopes = wasm2so::provedScopes(MI.getMF()->getFunction().getContext());
+    return any_of(MI.memoperands(), [&](const MachineMemOperand *MMO) {
+      return MMO->getAAInfo().Scope == Scopes || MMO->getAddrSpace() == MemoryInGs;
+    });
   }
 
   // Where the access of `MMO` is in the IR: by its scope; or, where selection

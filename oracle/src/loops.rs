@@ -1,0 +1,232 @@
+//! Random counted loops over arrays, as compilers write them, run where they
+//! leave the memory in their first, a middle, their last or no iteration: what
+//! the compiler versions, in all the ways in which it might do so wrongly.
+//!
+//! Arrays overlap, addresses wrap, counts are absurd, and some loops grow the
+//! memory, call or trap for other reasons.
+
+use crate::case::{Case, Surroundings};
+use crate::host::Generic;
+use crate::judge::Judge;
+use crate::random::Random;
+use crate::report::{Report, Trial};
+use crate::subject::Build;
+use anyhow::{Context, Result};
+use std::fmt::Write;
+use wasmrun::Value;
+
+/// Loops of a module.
+const LOOPS: usize = 8;
+/// Executions of each.
+const CASES: usize = 60;
+
+const SURROUNDINGS: Surroundings<'_> =
+    Surroundings { host: &|| Box::new(Generic::default()), fuel: 400_000 };
+
+/// Judges modules `first..first + count` of a run with `seed`.
+///
+/// # Errors
+/// When something fails that is not what is tested.
+pub fn run(seed: u64, first: u64, count: u64, builds: &[Build], report: &mut Report) -> Result<()> {
+    for number in first..first + count {
+        let mut random = Random::new(seed, number);
+        let text = module(&mut random);
+        let name = format!("loops-{seed}-{number}");
+        let wasm = wat::parse_str(&text).with_context(|| format!("{name}\n{text}"))?;
+        let judge = Judge::new(&wasm, false)?;
+        let cases: Vec<Case> = (0..LOOPS * CASES).map(|n| case(&mut random, n / CASES)).collect();
+        let trial = Trial { name: &name, wasm: &wasm, judge: &judge };
+        report.check(&trial, builds, &SURROUNDINGS, &cases)?;
+    }
+    Ok(())
+}
+
+/// A call of loop `index`, near the ends of a page.
+fn case(random: &mut Random, index: usize) -> Case {
+    let count = pick(random, &[0, 1, 2, 3, 4, 5, 8, 16, 33, 100, 257, 1000, 8192, -1, i32::MAX]);
+    let size = pick(random, &[1, 2, 4, 8, 16]);
+    let near = random.below(80) as i32 - 8;
+    let a = match random.below(6) {
+        0 => pick(random, &[0, 8, 1024, 0xffff, 0x10000, -1, -8, -64, i32::MIN]),
+        // So that the end of the memory is met after some iterations.
+        1 | 2 => 0x10000 - size * near,
+        3 => 0x10000 - size * count.min(1000),
+        4 => size * near,
+        _ => random.below(0x8000) as i32,
+    };
+    let b = match random.below(4) {
+        0 => a.wrapping_add(near),
+        1 => a.wrapping_sub(2 * size),
+        2 => random.below(0x8000) as i32,
+        _ => 0x10000 - size * near,
+    };
+    let x = match random.below(4) {
+        0 => count / 2,
+        1 => count.wrapping_sub(1),
+        _ => pick(random, &[0, 1, 2, 3, 7, 255, -1]),
+    };
+    Case {
+        export: Some(index.to_string()),
+        args: [a, b, count, x].map(Value::I32).to_vec(),
+        globals: Vec::new(),
+    }
+}
+
+fn pick(random: &mut Random, from: &[i32]) -> i32 {
+    from[random.below(from.len() as u64) as usize]
+}
+
+fn one_of<'a>(random: &mut Random, from: &[&'a str]) -> &'a str {
+    from[random.below(from.len() as u64) as usize]
+}
+
+fn module(random: &mut Random) -> String {
+    let mut data = String::new();
+    for byte in random.bytes(0x10000) {
+        write!(data, "\\{byte:02x}").expect("writing to a string cannot fail");
+    }
+    let functions: String = (0..LOOPS).map(|index| function(random, index)).collect();
+    format!(
+        r#"(module
+    (memory (export "memory") 1 2)
+    (data (i32.const 0) "{data}")
+    (global $count (export "count") (mut i32) (i32.const 0))
+    (func $touch
+        (global.set $count (i32.add (global.get $count) (i32.const 1)))
+        (i32.store (i32.const 64) (global.get $count)))
+{functions})"#
+    )
+}
+
+/// A function with a loop; `$p` and `$q` move with the counter `$i`.
+fn function(random: &mut Random, index: usize) -> String {
+    let step = pick(random, &[1, 1, 1, 2, 3, 4, 8]);
+    let size = pick(random, &[1, 2, 4, 8, 8, 16]);
+    let statements: String = (0..1 + random.below(4)).map(|_| statement(random, size)).collect();
+    let advance = if random.below(4) == 0 { -size } else { size * step };
+    let moves = format!(
+        "(local.set $p (i32.add (local.get $p) (i32.const {advance})))
+         (local.set $q (i32.add (local.get $q) (i32.const {size})))"
+    );
+    let up = format!("(local.set $i (i32.add (local.get $i) (i32.const {step})))");
+    let again =
+        |test: &str| format!("{up} (br_if $again (i32.{test} (local.get $i) (local.get $n)))");
+    let (before, after) = match random.below(8) {
+        0 => (String::new(), again("ne")),
+        1 => (String::new(), again("lt_s")),
+        2 | 3 => (String::new(), again("lt_u")),
+        4 => (String::new(), again("le_s")),
+        5 => {
+            let exit = "(br_if $exit (i32.ge_u (local.get $i) (local.get $n)))".to_owned();
+            (exit, format!("{up} (br $again)"))
+        }
+        6 => {
+            let exit = "(br_if $exit (i32.ge_s (local.get $i) (local.get $n)))".to_owned();
+            (exit, format!("{up} (br $again)"))
+        }
+        _ => (
+            String::new(),
+            format!(
+                "(local.set $i (i32.add (local.get $i) (i32.const 1)))
+                 (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1))))"
+            ),
+        ),
+    };
+    let whole = format!("(block $exit (loop $again {before} {statements} {moves} {after}))");
+    let body = match random.below(4) {
+        0 => format!(
+            "(loop $outer (local.set $i (i32.const 0)) {whole}
+                (local.set $a (i32.add (local.get $a) (i32.const {size})))
+                (br_if $outer (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 1)))
+                    (i32.const 3))))"
+        ),
+        _ => whole,
+    };
+    format!(
+        r#"
+    (func (export "{index}") (param $a i32) (param $b i32) (param $n i32) (param $x i32)
+        (result i64) (local $i i32) (local $j i32) (local $p i32) (local $q i32) (local $s i64)
+        (local.set $p (local.get $a)) (local.set $q (local.get $b))
+        {body}
+        (i32.store offset=4 (local.get $b) (local.get $x))
+        (local.get $s))"#
+    )
+}
+
+/// The address of an element of `size` bytes, without an offset.
+fn address(random: &mut Random, size: i32) -> String {
+    let base = one_of(random, &["$a", "$b"]);
+    let shift = size.trailing_zeros();
+    let counted = format!("(i32.shl (local.get $i) (i32.const {shift}))");
+    match random.below(9) {
+        0 | 1 => "(local.get $p)".to_owned(),
+        2 => "(local.get $q)".to_owned(),
+        3 => format!("(i32.sub (local.get {base}) {counted})"),
+        4 => format!("(i32.add (local.get $p) (i32.const {}))", pick(random, &[-8, -1, 8, 16])),
+        5 => format!("(i32.add (local.get {base}) (i32.mul (local.get $i) (local.get $x)))"),
+        6 => format!("(local.get {base})"),
+        _ => format!("(i32.add (local.get {base}) {counted})"),
+    }
+}
+
+/// A load or a store of `what` at a random address.
+fn access(random: &mut Random, what: &str, size: i32) -> String {
+    let offset = pick(random, &[0, 0, 0, 4, 8, 16, 1000, 0xfff8]);
+    format!("{what} offset={offset} {}", address(random, size))
+}
+
+fn statement(random: &mut Random, size: i32) -> String {
+    // Of floats, only what does not choose among NaNs.
+    let (load, store, add) = match (size, random.below(2)) {
+        (1, 0) => ("i32.load8_u", "i32.store8", "i32.add"),
+        (1, _) => ("i32.load8_s", "i32.store8", "i32.xor"),
+        (2, _) => ("i32.load16_s", "i32.store16", "i32.mul"),
+        (4, 0) => ("i32.load", "i32.store", "i32.add"),
+        (4, _) => ("f32.load", "f32.store", "f32.copysign"),
+        (8, 0) => ("i64.load", "i64.store", "i64.add"),
+        (8, _) => ("f64.load", "f64.store", "f64.copysign"),
+        _ => ("v128.load", "v128.store", "i32x4.add"),
+    };
+    match random.below(16) {
+        0..=2 => format!("({} ({}))", access(random, store, size), access(random, load, size)),
+        3..=5 => format!(
+            "({} ({add} ({}) ({})))",
+            access(random, store, size),
+            access(random, load, size),
+            access(random, load, size)
+        ),
+        6..=8 => format!(
+            "(local.set $s (i64.add (local.get $s) (i64.extend_i32_s ({}))))",
+            access(random, "i32.load", size)
+        ),
+        // A table; the byte may as well be one that was just stored.
+        9 => format!(
+            "(local.set $s (i64.xor (local.get $s) (i64.load32_u offset=2048
+                (i32.shl (i32.load8_u (local.get $q)) (i32.const 2)))))"
+        ),
+        10 => {
+            let inner = statement(random, size);
+            format!("(if (i32.and (local.get $i) (local.get $x)) (then {inner}))")
+        }
+        11 => format!(
+            "(br_if $exit (i32.eq ({}) (local.get $x)))",
+            access(random, "i32.load8_u", size)
+        ),
+        12 => one_of(
+            random,
+            &[
+                "(if (i32.eq (local.get $i) (local.get $x)) (then (unreachable)))",
+                "(drop (i32.div_u (i32.const 7) (i32.sub (local.get $x) (local.get $i))))",
+            ],
+        )
+        .to_owned(),
+        13 => "(if (i32.eq (local.get $i) (local.get $x))
+                (then (drop (memory.grow (i32.const 1)))))"
+            .to_owned(),
+        14 => {
+            one_of(random, &["(call $touch)", "(global.set $count (i32.wrap_i64 (local.get $s)))"])
+                .to_owned()
+        }
+        _ => format!("({} (i32.wrap_i64 (local.get $s)))", access(random, "i32.store8", size)),
+    }
+}

@@ -1,0 +1,52 @@
+// The optimisation pipeline: LLVM's passes, and ours between them.
+
+#include "versioning.h"
+
+#include "llvm/Analysis/CGSCCPassManager.h"
+#include "llvm/Analysis/LoopAnalysisManager.h"
+#include "llvm/IR/Module.h"
+#include "llvm/IR/PassManager.h"
+#include "llvm/Passes/PassBuilder.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Target/TargetMachine.h"
+#include "llvm-c/TargetMachine.h"
+
+using namespace llvm;
+
+// Runs the passes of `Pipeline`, in LLVM's notation, on `ModuleRef`. In it,
+// `version-loops` is our pass, after which the passes of `Versioned` run on the
+// functions that it changed.
+//
+// Returns null, or what LLVM says of the notation.
+extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
+                                                LLVMTargetMachineRef MachineRef,
+                                                const char *Pipeline, const char *Versioned,
+                                                const Wasm2soMemories *Memories) {
+  PassBuilder Builder(reinterpret_cast<TargetMachine *>(MachineRef));
+  LoopAnalysisManager Loops;
+  FunctionAnalysisManager Functions;
+  CGSCCAnalysisManager Components;
+  ModuleAnalysisManager Modules;
+  Builder.registerModuleAnalyses(Modules);
+  Builder.registerCGSCCAnalyses(Components);
+  Builder.registerFunctionAnalyses(Functions);
+  Builder.registerLoopAnalyses(Loops);
+  Builder.crossRegisterProxies(Loops, Functions, Components, Modules);
+
+  Builder.registerPipelineParsingCallback(
+      [&](StringRef Name, FunctionPassManager &Passes, ArrayRef<PassBuilder::PipelineElement>) {
+        if (Name != "version-loops")
+          return false;
+        FunctionPassManager Then;
+        if (Builder.parsePassPipeline(Then, Versioned))
+          return false;
+        Passes.addPass(wasm2so::VersionLoops(*Memories, std::move(Then)));
+        return true;
+      });
+
+  ModulePassManager Passes;
+  if (Error Wrong = Builder.parsePassPipeline(Passes, Pipeline))
+    return wrap(MemoryBuffer::getMemBufferCopy(toString(std::move(Wrong))).release());
+  Passes.run(*unwrap(ModuleRef), Modules);
+  return nullptr;
+}

@@ -1,0 +1,40 @@
+// A pass that makes loops of accesses that are proved in bounds.
+
+#pragma once
+
+#include "llvm/IR/Instruction.h"
+#include "llvm/IR/PassManager.h"
+
+#include <cstdint>
+
+// How compiled code reaches linear memories. Mirrors `Memories` in sys.rs.
+struct Wasm2soMemories {
+  const uint64_t *minimums; // least size in bytes of each, which it always has
+  uint64_t count;           // how many there are
+  uint64_t first;           // offset in vmctx of the first one's base
+  uint64_t stride;          // from there to the next one's
+  uint64_t state;           // from a base to the pointer to the memory's state
+  uint64_t length;          // offset in the state of the current size in bytes
+};
+
+namespace wasm2so {
+
+// Versions the innermost loops of a function in which every access to linear
+// memory can be proved in bounds by a check before the loop, and runs `Then` on
+// functions in which it did.
+class VersionLoops : public llvm::PassInfoMixin<VersionLoops> {
+  Wasm2soMemories Memories;
+  llvm::FunctionPassManager Then;
+
+public:
+  VersionLoops(const Wasm2soMemories &Memories, llvm::FunctionPassManager Then)
+      : Memories(Memories), Then(std::move(Then)) {}
+
+  llvm::PreservedAnalyses run(llvm::Function &F, llvm::FunctionAnalysisManager &FAM);
+};
+
+// The alias scopes of an access that was proved in bounds: what tells it, in
+// machine code, from accesses of other things.
+llvm::MDNode *provedScopes(llvm::LLVMContext &Context);
+
+} // namespace wasm2so
