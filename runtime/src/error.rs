@@ -320,6 +320,16 @@ pub enum ArgumentError {
     },
 }
 
+/// A function is not of the type that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the function has type {found}, not {expected}")]
+pub struct SignatureError {
+    /// The type asked for.
+    pub expected: FuncType,
+    /// The function's type.
+    pub found: FuncType,
+}
+
 /// A host function broke its promise about its results.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub(crate) enum ResultError {

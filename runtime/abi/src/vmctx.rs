@@ -53,6 +53,7 @@ abi_struct! {
 abi_struct! {
     /// A host function as compiled code sees it: the "vmctx" of a host thunk.
     /// The runtime may keep more behind it.
+    #[derive(Clone, Copy)]
     pub struct HostBinding {
         /// Called by the host thunk.
         pub call: HostCall,

@@ -11,6 +11,7 @@ mod sampling;
 mod stacks;
 mod state;
 mod stress;
+mod typed;
 mod watch;
 
 use std::path::{Path, PathBuf};
