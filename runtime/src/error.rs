@@ -108,6 +108,9 @@ pub enum Malformed {
     /// The size of the instance would be wrong.
     #[error("the sizes of its index spaces contradict its sections")]
     Counts,
+    /// Pages of the image lie where they cannot be mapped.
+    #[error("its memories' first contents do not fit them")]
+    Image,
 }
 
 fn explain(mismatch: Mismatch) -> String {

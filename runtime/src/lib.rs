@@ -35,6 +35,7 @@ mod error;
 mod files;
 mod func;
 mod global;
+mod image;
 mod imports;
 mod instance;
 mod memory;

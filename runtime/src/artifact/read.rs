@@ -10,8 +10,9 @@ use crate::signature::{FuncType, TypeId};
 use crate::table::TableType;
 use std::collections::HashMap;
 use wasm2so_abi::{
-    self as abi, Array, ConstOp, ConstOpcode, ExternKind, Function, FunctionName, Limits,
-    ModuleDescriptor, NO_MAXIMUM, NULL_FUNCTION, ValType, VmCounts,
+    self as abi, Array, ConstOp, ConstOpcode, ExternKind, Function, FunctionName, IMAGE_PAGE,
+    ImageRun, Limits, ModuleDescriptor, NO_MAXIMUM, NULL_FUNCTION, ValType, VmCounts,
+    WASM_PAGE_SIZE,
 };
 
 /// A module's contents. The slices lie in the module itself: they are valid as
@@ -37,6 +38,7 @@ pub(crate) struct Contents {
     pub(crate) globals: Vec<(GlobalType, &'static [ConstOp])>,
     pub(crate) elems: Vec<Segment<Elements>>,
     pub(crate) datas: Vec<Segment<&'static [u8]>>,
+    pub(crate) image: &'static [ImageRun],
 }
 
 // SAFETY: the pointers in it point to constant data and code.
@@ -59,6 +61,8 @@ pub(crate) enum SegmentMode {
     Active { target: u32, offset: &'static [ConstOp] },
     /// Never.
     Declared,
+    /// With the image.
+    Imaged,
 }
 
 /// What an element segment contains.
@@ -98,6 +102,7 @@ impl Contents {
                 globals: Vec::new(),
                 elems: Vec::new(),
                 datas: Vec::new(),
+                image: descriptor.image.as_slice(),
             };
             contents.read_imports()?;
             for ty in descriptor.tables.as_slice() {
@@ -114,6 +119,7 @@ impl Contents {
             contents.read_exports()?;
             contents.read_elems()?;
             contents.read_datas()?;
+            contents.check_image()?;
             Ok(contents)
         }
     }
@@ -207,6 +213,7 @@ impl Contents {
         Ok(match mode.ok_or(Malformed::Code { what: "segment mode", code })? {
             abi::SegmentMode::Passive => SegmentMode::Passive,
             abi::SegmentMode::Declared => SegmentMode::Declared,
+            abi::SegmentMode::Imaged => SegmentMode::Imaged,
             abi::SegmentMode::Active if target >= targets => {
                 return Err(Malformed::Index { what: "segment target", index: target });
             }
@@ -274,6 +281,24 @@ impl Contents {
             }
             if self.raw_types[ty as usize].entry.is_none() {
                 return Err(Malformed::Thunk(ty));
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks that the image fits the memories, and that it can be mapped.
+    fn check_image(&self) -> Result<(), Malformed> {
+        let imported = self.imported(ExternKind::Memory);
+        for run in self.image {
+            let defined = (run.memory as usize).checked_sub(imported);
+            let memory = defined.and_then(|index| self.memories.get(index));
+            let memory =
+                memory.ok_or(Malformed::Index { what: "memory of image", index: run.memory })?;
+            let size = memory.min.saturating_mul(WASM_PAGE_SIZE);
+            let fits = run.address.checked_add(run.bytes.len).is_some_and(|end| end <= size);
+            let parts = [run.address, run.bytes.len, run.bytes.ptr.addr() as u64];
+            if !fits || parts.iter().any(|part| !part.is_multiple_of(IMAGE_PAGE)) {
+                return Err(Malformed::Image);
             }
         }
         Ok(())
@@ -405,6 +430,7 @@ mod tests {
             referenced: array(vec![]),
             elems: array(vec![]),
             datas: array(vec![]),
+            image: array(vec![]),
         }
     }
 
@@ -436,6 +462,12 @@ mod tests {
         };
         assert_eq!(error(reference), Some(Malformed::Thunk(0)));
         assert_eq!(error(|m| m.start = 0), Some(missing_reference(0)));
+        let image = |m: &mut ModuleDescriptor| {
+            let (memory, bytes) = (1, array(vec![]));
+            m.image = array(vec![ImageRun { memory, reserved: 0, address: 0, bytes }]);
+        };
+        let memory_1 = Malformed::Index { what: "memory of image", index: 1 };
+        assert_eq!(error(image), Some(memory_1));
         let export = |m: &mut ModuleDescriptor| {
             m.exports = array(vec![abi::Export { name: array(vec![]), kind: 9, index: 0 }]);
         };

@@ -5,6 +5,7 @@
 
 mod allocations;
 mod host;
+mod images;
 mod linking;
 mod memories;
 mod sampling;
