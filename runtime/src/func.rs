@@ -155,7 +155,7 @@ impl Func {
     /// `slots` has room for whichever of arguments and results is longer, and
     /// holds arguments of the right types that belong to the store.
     unsafe fn invoke(self, store: &mut StoreContext, slots: *mut Slot) -> Result<(), CallError> {
-        let &VmFuncRef { code, vmctx, entry, .. } = self.funcref(store);
+        let &VmFuncRef { local_code: code, vmctx, entry, .. } = self.funcref(store);
         let Some(entry) = entry else {
             let binding = self.binding(store).expect("it is a host function").clone();
             // SAFETY: passed on to the caller.

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 pub type Work<'a> = Box<dyn FnMut(u64) -> Duration + 'a>;
 
 /// Least time of one measurement.
-const LEAST: Duration = Duration::from_millis(20);
+const LEAST: Duration = Duration::from_millis(1);
 
 /// Measurements of each; the shortest counts, as nothing makes work faster than
 /// it is.
-const ROUNDS: usize = 15;
+const ROUNDS: usize = 150;
 
 /// Work whose every turn is a call of `turn`.
 pub fn turns<'a, T>(mut turn: impl FnMut() -> T + 'a) -> Work<'a> {

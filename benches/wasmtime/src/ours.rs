@@ -88,5 +88,5 @@ pub fn instantiate(file: &Path, touched: &'static [i32]) -> Work<'static> {
 
 /// Loads and unloads.
 pub fn load(file: &Path) -> Work<'_> {
-    turns(|| Module::load(file).expect("it loads"))
+    turns(move || Module::load(file).expect("it loads"))
 }

@@ -117,5 +117,5 @@ pub fn instantiate(engine: &Engine, file: &Path, touched: &'static [i32]) -> Wor
 
 /// Loads and unloads.
 pub fn load<'a>(engine: &'a Engine, file: &'a Path) -> Work<'a> {
-    turns(|| open(engine, file))
+    turns(move || open(engine, file))
 }

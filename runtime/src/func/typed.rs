@@ -131,11 +131,13 @@ macro_rules! impl_value {
         impl One for $ty {
             const TYPE: ValType = ValType::$variant;
 
+            #[inline]
             fn to_slot(self) -> Slot {
                 let $value = self;
                 Value::$variant($into).to_slot()
             }
 
+            #[inline]
             unsafe fn from_slot(slot: Slot, store: StoreId) -> Self {
                 // SAFETY: passed on to the caller.
                 match unsafe { Value::from_slot(slot, ValType::$variant, store) } {
@@ -144,6 +146,7 @@ macro_rules! impl_value {
                 }
             }
 
+            #[inline]
             fn belongs_to(self, store: StoreId) -> bool {
                 let $value = self;
                 Value::$variant($into).belongs_to(store)
