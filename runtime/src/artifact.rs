@@ -133,8 +133,7 @@ impl Module {
 
     /// The export with this name.
     pub fn export(&self, name: &str) -> Option<&ExportType> {
-        let contents = self.contents();
-        Some(&contents.exports[*contents.exports_by_name.get(name)?])
+        self.contents().export(name)
     }
 
     /// The name of function `index` in the name section.

@@ -18,9 +18,9 @@ mod switch;
 mod tests;
 
 use std::any::Any;
+use std::arch::asm;
 use std::cell::Cell;
 use std::ffi::c_void;
-use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{Ordering, compiler_fence};
 use std::{io, process, ptr};
@@ -158,6 +158,7 @@ impl Left {
 /// `frame` must be the host thunk's. When this does not return, the caller's own
 /// frame is abandoned, and maybe `f` unused: nothing in either may need to be
 /// dropped.
+#[inline]
 pub(crate) unsafe fn call_host(frame: *const usize, f: impl FnOnce() -> Result<(), HostError>) {
     reserve_stack();
     let activation = Activation::running();
@@ -173,11 +174,10 @@ pub(crate) unsafe fn call_host(frame: *const usize, f: impl FnOnce() -> Result<(
 
 /// Touches as much of wasm's stack as is needed to leave it: if that is too
 /// much, the stack overflows now, and not after the host has done its work.
-#[inline(never)]
+#[inline]
 fn reserve_stack() {
-    let mut room = MaybeUninit::<[u8; 4000]>::uninit();
-    // SAFETY: room for a byte; volatile, so that it is written.
-    unsafe { room.as_mut_ptr().cast::<u8>().write_volatile(0) };
+    // SAFETY: a byte of the same stack that nothing uses, or of its guard.
+    unsafe { asm!("mov byte ptr [rsp - 4000], 0", options(nostack, preserves_flags)) };
 }
 
 /// From a builtin: runs `f` on the native stack.
@@ -214,6 +214,7 @@ pub(crate) unsafe extern "C" fn raise(
 
 impl Activation {
     /// This thread's innermost activation. Safe to call in a signal handler.
+    #[inline]
     pub(crate) fn innermost<'a>() -> Option<&'a Activation> {
         // SAFETY: activations are taken off the list before they go away, and
         // callers keep the reference no longer than they run.
@@ -221,6 +222,7 @@ impl Activation {
     }
 
     /// The innermost activation, for code that wasm called.
+    #[inline]
     fn running<'a>() -> &'a Activation {
         // Compiled code that runs outside `enter` cannot be left in order.
         Activation::innermost().unwrap_or_else(|| process::abort())
@@ -274,6 +276,7 @@ impl Activation {
         redirect(context, switch::leave, self.native.replace(0));
     }
 
+    #[inline]
     fn on_native_stack<R>(&self, f: impl FnOnce() -> R) -> R {
         // SAFETY: this is the innermost activation, which wasm runs in; callers
         // see to it that `f` does not unwind.

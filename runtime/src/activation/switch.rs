@@ -7,6 +7,7 @@
 use std::arch::naked_asm;
 use std::cell::Cell;
 use std::ffi::c_void;
+use std::mem::ManuallyDrop;
 use wasm2so_abi::{EntryThunk, Slot};
 
 /// The native stack pointer while wasm runs, else 0.
@@ -96,27 +97,29 @@ pub(super) unsafe extern "C" fn leave(native: usize) -> ! {
 /// # Safety
 /// `native` is the contents of the innermost [`NativeStack`], and wasm runs on
 /// its stack; `f` does not unwind.
-pub(super) unsafe fn on_native_stack<R>(native: usize, f: impl FnOnce() -> R) -> R {
-    struct Work<F, R> {
-        f: Option<F>,
-        result: Option<R>,
+#[inline]
+pub(super) unsafe fn on_native_stack<R, F: FnOnce() -> R>(native: usize, f: F) -> R {
+    union Work<F, R> {
+        f: ManuallyDrop<F>,
+        result: ManuallyDrop<R>,
     }
 
     unsafe extern "C" fn run<F: FnOnce() -> R, R>(work: *mut c_void) {
-        // SAFETY: what is passed below.
-        let work = unsafe { &mut *work.cast::<Work<F, R>>() };
-        work.result = work.f.take().map(|f| f());
+        let work = work.cast::<Work<F, R>>();
+        // SAFETY: it holds the function now, and the result from then on.
+        unsafe {
+            let f = ManuallyDrop::take(&mut (*work).f);
+            (*work).result = ManuallyDrop::new(f());
+        }
     }
 
-    fn runner<F: FnOnce() -> R, R>(_: &Work<F, R>) -> unsafe extern "C" fn(*mut c_void) {
-        run::<F, R>
-    }
-
-    let mut work = Work { f: Some(f), result: None };
-    let run = runner(&work);
+    let mut work = Work { f: ManuallyDrop::new(f) };
     // SAFETY: the native stack is unused below that frame; the caller's promise.
-    unsafe { call_on(native, run, (&raw mut work).cast()) };
-    work.result.expect("it was run")
+    // Then the result is there.
+    unsafe {
+        call_on(native, run::<F, R>, (&raw mut work).cast());
+        ManuallyDrop::take(&mut work.result)
+    }
 }
 
 /// Calls `f(data)` on the stack that ends at `stack`.

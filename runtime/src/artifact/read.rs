@@ -9,6 +9,7 @@ use crate::memory::MemoryType;
 use crate::signature::{FuncType, TypeId};
 use crate::table::TableType;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 use wasm2so_abi::{
     self as abi, Array, ConstOp, ConstOpcode, ExternKind, Function, FunctionName, IMAGE_PAGE,
     ImageRun, Limits, ModuleDescriptor, NO_MAXIMUM, NULL_FUNCTION, ValType, VmCounts,
@@ -26,7 +27,7 @@ pub(crate) struct Contents {
     /// Type index of each imported function.
     pub(crate) imported_function_types: Vec<u32>,
     pub(crate) exports: Vec<ExportType>,
-    pub(crate) exports_by_name: HashMap<String, usize>,
+    exports_by_name: OnceLock<HashMap<String, usize>>,
     /// The memory that is exported as `memory`, which every call of WASI needs.
     pub(crate) memory: Option<u32>,
     pub(crate) functions: &'static [Function],
@@ -92,7 +93,7 @@ impl Contents {
                 imports: Vec::new(),
                 imported_function_types: Vec::new(),
                 exports: Vec::new(),
-                exports_by_name: HashMap::new(),
+                exports_by_name: OnceLock::new(),
                 memory: None,
                 functions: descriptor.functions.as_slice(),
                 function_names: descriptor.function_names.as_slice(),
@@ -159,7 +160,6 @@ impl Contents {
             if kind == ExternKind::Memory && name == "memory" {
                 self.memory = Some(index);
             }
-            self.exports_by_name.insert(name.clone(), self.exports.len());
             self.exports.push(ExportType { name, ty, kind, index });
         }
         Ok(())
@@ -269,12 +269,15 @@ impl Contents {
                 return Err(Malformed::Thunk(ty));
             }
         }
-        let start = Some(self.descriptor.start).filter(|&start| start != NULL_FUNCTION);
-        for index in self.referenced.iter().copied().chain(start) {
+        if let Some(pair) = self.referenced.windows(2).find(|pair| pair[0] >= pair[1]) {
+            return Err(missing_reference(pair[1]));
+        }
+        let start = self.descriptor.start;
+        if start != NULL_FUNCTION && self.place(start).is_none() {
+            return Err(missing_reference(start));
+        }
+        for &index in self.referenced {
             let ty = self.type_index(index).ok_or(Malformed::Index { what: "function", index })?;
-            if self.place(index).is_none() {
-                return Err(missing_reference(index));
-            }
             let Some(defined) = index.checked_sub(counts.imported_functions) else { continue };
             if self.functions[defined as usize].code.is_null() {
                 return Err(missing_reference(index));
@@ -302,6 +305,15 @@ impl Contents {
             }
         }
         Ok(())
+    }
+
+    /// The export with this name. The first look-up takes longer.
+    pub(super) fn export(&self, name: &str) -> Option<&ExportType> {
+        let by_name = self.exports_by_name.get_or_init(|| {
+            let names = self.exports.iter().map(|export| export.name.clone());
+            names.zip(0..).collect()
+        });
+        Some(&self.exports[*by_name.get(name)?])
     }
 
     /// Place of function `index` among the function references.
