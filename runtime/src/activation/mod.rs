@@ -115,23 +115,20 @@ pub(crate) unsafe fn enter(
     compiler_fence(Ordering::SeqCst);
     CURRENT.set(&activation);
     // SAFETY: the caller's promise; the stack is whole and unused.
-    unsafe { switch::enter(thunk, code, vmctx, slots, bounds.top(), &activation.native) };
+    let left =
+        unsafe { switch::enter(thunk, code, vmctx, slots, bounds.top(), &activation.native) } != 0;
     CURRENT.set(activation.outer);
     compiler_fence(Ordering::SeqCst);
     gs_base.restore();
-    match activation.left.take() {
-        None => {
+    if left && let Some(left) = activation.left.take() {
+        // One that was used up holds more memory than others will need.
+        if !matches!(left, Left::Trap(TrapCode::StackOverflow, _)) {
             resources.give_back(stack);
-            Ok(())
         }
-        Some(left) => {
-            // One that was used up holds more memory than others will need.
-            if !matches!(left, Left::Trap(TrapCode::StackOverflow, _)) {
-                resources.give_back(stack);
-            }
-            Err(left.into_exit(resources))
-        }
+        return Err(left.into_exit(resources));
     }
+    resources.give_back(stack);
+    Ok(())
 }
 
 impl Left {

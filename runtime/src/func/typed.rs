@@ -191,6 +191,7 @@ impl<T: WasmValue> WasmValues for T {}
 
 macro_rules! impl_tuples {
     ($(($($name:ident)*))*) => {$(
+        #[allow(clippy::unused_unit, reason = "for no values")]
         #[allow(non_snake_case, unused_variables, unused_mut, reason = "for all lengths")]
         impl<$($name: WasmValue),*> Many for ($($name,)*) {
             const TYPES: &'static [ValType] = &[$($name::TYPE),*];
