@@ -3,9 +3,11 @@
 
 mod cpu;
 mod elf;
+mod image;
 mod read;
 
 use crate::error::LoadError;
+use crate::image::Image;
 use crate::imports::ExternType;
 use crate::signature::{FuncType, TypeId};
 use crate::symbolize::{self, DebugFileError, SourceFrame, Sources, WasmFrame};
@@ -29,8 +31,9 @@ use wasm2so_abi::{
 pub struct Module(Arc<Loaded>);
 
 struct Loaded {
-    registration: Registration,
+    images: Vec<Image>,
     contents: Contents,
+    registration: Registration,
 }
 
 /// What a module needs from outside.
@@ -70,7 +73,7 @@ impl Module {
         let path = path
             .canonicalize()
             .map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
-        elf::check(&path)?;
+        let file = elf::check(&path)?;
         // SAFETY: the documented duty of the caller: the file is trusted.
         let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_LOCAL) };
         let library = library.map_err(|source| LoadError::Open { path: path.clone(), source })?;
@@ -103,7 +106,9 @@ impl Module {
         };
         let registration = Registration::new(descriptor, path.clone(), library)
             .map_err(|source| LoadError::Unwind { path, source })?;
-        Ok(Module(Arc::new(Loaded { registration, contents })))
+        let code = registration.code().code();
+        let images = image::find(contents.image, file, code.range(), code.bias());
+        Ok(Module(Arc::new(Loaded { images, contents, registration })))
     }
 
     /// The module's name: from its name section, else its file's.
@@ -128,8 +133,7 @@ impl Module {
 
     /// The export with this name.
     pub fn export(&self, name: &str) -> Option<&ExportType> {
-        let contents = self.contents();
-        Some(&contents.exports[*contents.exports_by_name.get(name)?])
+        self.contents().export(name)
     }
 
     /// The name of function `index` in the name section.
@@ -206,6 +210,11 @@ impl Module {
 
     pub(crate) fn contents(&self) -> &Contents {
         &self.0.contents
+    }
+
+    /// First contents of memory `index`, if they are not all zero.
+    pub(crate) fn image(&self, index: u32) -> Option<&Image> {
+        self.0.images.iter().find(|image| image.memory == index)
     }
 
     /// A function that the module defines.

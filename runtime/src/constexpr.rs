@@ -14,13 +14,21 @@ pub(crate) trait Scope {
 
 /// The value of a checked expression.
 pub(crate) fn evaluate(steps: &[ConstOp], scope: &impl Scope) -> Slot {
+    let value = match steps {
+        // Nearly all: they need no stack.
+        [step] => operand(step, opcode(step), scope),
+        _ => calculate(steps, scope),
+    };
+    Slot(value.to_le_bytes())
+}
+
+fn calculate(steps: &[ConstOp], scope: &impl Scope) -> u128 {
     let mut stack: Vec<u128> = Vec::new();
     for step in steps {
-        let opcode = ConstOpcode::from_u32(step.opcode).expect("checked when loaded");
-        let value = match opcode {
-            ConstOpcode::Value => u128::from(step.bits[0]) | u128::from(step.bits[1]) << 64,
-            ConstOpcode::GlobalGet => u128::from_le_bytes(scope.global(step.index).0),
-            ConstOpcode::RefFunc => scope.function(step.index).expose_provenance() as u128,
+        let value = match opcode(step) {
+            leaf @ (ConstOpcode::Value | ConstOpcode::GlobalGet | ConstOpcode::RefFunc) => {
+                operand(step, leaf, scope)
+            }
             operator => {
                 let mut pop = || stack.pop().expect("validated by the compiler") as u64;
                 let (right, left) = (pop(), pop());
@@ -29,7 +37,20 @@ pub(crate) fn evaluate(steps: &[ConstOp], scope: &impl Scope) -> Slot {
         };
         stack.push(value);
     }
-    Slot(stack.pop().expect("validated by the compiler").to_le_bytes())
+    stack.pop().expect("validated by the compiler")
+}
+
+fn opcode(step: &ConstOp) -> ConstOpcode {
+    ConstOpcode::from_u32(step.opcode).expect("checked when loaded")
+}
+
+fn operand(step: &ConstOp, opcode: ConstOpcode, scope: &impl Scope) -> u128 {
+    match opcode {
+        ConstOpcode::Value => u128::from(step.bits[0]) | u128::from(step.bits[1]) << 64,
+        ConstOpcode::GlobalGet => u128::from_le_bytes(scope.global(step.index).0),
+        ConstOpcode::RefFunc => scope.function(step.index).expose_provenance() as u128,
+        _ => unreachable!("an operator has operands before it"),
+    }
 }
 
 fn arithmetic(operator: ConstOpcode, left: u64, right: u64) -> u64 {

@@ -108,6 +108,9 @@ pub enum Malformed {
     /// The size of the instance would be wrong.
     #[error("the sizes of its index spaces contradict its sections")]
     Counts,
+    /// Pages of the image lie where they cannot be mapped.
+    #[error("its memories' first contents do not fit them")]
+    Image,
 }
 
 fn explain(mismatch: Mismatch) -> String {
@@ -318,6 +321,16 @@ pub enum ArgumentError {
         /// Which argument, from 0.
         index: usize,
     },
+}
+
+/// A function is not of the type that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("the function has type {found}, not {expected}")]
+pub struct SignatureError {
+    /// The type asked for.
+    pub expected: FuncType,
+    /// The function's type.
+    pub found: FuncType,
 }
 
 /// A host function broke its promise about its results.

@@ -4,21 +4,23 @@
 //! host function, whose "vmctx" is a [`Binding`]; any other is wasm code. How
 //! wasm is entered and left is not known here.
 
-use crate::activation::{Activation, Exit, call_host, enter};
-use crate::error::{ArgumentError, CallError, HostError, ResultError};
-use crate::imports::Extern;
-use crate::instance::Instance;
-use crate::memory::Memory;
+mod host;
+mod typed;
+
+use crate::activation::{Activation, Exit, enter};
+use crate::error::{ArgumentError, CallError, HostError, SignatureError};
 use crate::native_stack;
 use crate::signature::{FuncType, TypeId};
-use crate::store::{Pinned, StoreContext, StoreId, StoreInner};
+use crate::store::{StoreContext, StoreId};
 use crate::trap::{Trap, TrapDetail};
 use crate::unwind::record::Recorder;
 use crate::value::Value;
-use std::ffi::c_void;
+pub use host::Caller;
+pub(crate) use host::{Binding, HostFunc};
 use std::panic::resume_unwind;
 use std::ptr::NonNull;
-use wasm2so_abi::{HostBinding, Slot, TrapCode, VmFuncRef};
+pub use typed::{TypedFunc, WasmValue, WasmValues};
+use wasm2so_abi::{Slot, TrapCode, VmFuncRef};
 
 /// Names a function in a [`Store`](crate::Store).
 ///
@@ -37,27 +39,6 @@ unsafe impl Send for Func {}
 // SAFETY: as above.
 unsafe impl Sync for Func {}
 
-type Body = dyn Fn(&mut Caller<'_>, &[Value], &mut [Value]) -> Result<(), HostError> + Send;
-
-/// A host function, owned by the store.
-pub(crate) struct HostFunc {
-    ty: FuncType,
-    type_id: TypeId,
-    body: Box<Body>,
-    /// The function as the host itself hands it out, called from no instance.
-    binding: Binding,
-    funcref: VmFuncRef,
-}
-
-/// A host function as one instance imports it: the "vmctx" of its host thunk.
-#[repr(C)]
-pub(crate) struct Binding {
-    header: HostBinding,
-    func: *const HostFunc,
-    store: NonNull<StoreInner>,
-    instance: Option<Instance>,
-}
-
 impl Func {
     /// A function that runs `body`, which gets the arguments, and room for the
     /// results that is filled with zeroes of the right types.
@@ -68,40 +49,58 @@ impl Func {
     where
         F: Fn(&mut Caller<'_>, &[Value], &mut [Value]) -> Result<(), HostError> + Send + 'static,
     {
-        let header = HostBinding { call: host_call };
-        let context = store.as_ptr();
-        let unbound = Binding { header, func: std::ptr::null(), store: context, instance: None };
-        let type_id = TypeId::of(&ty);
-        let host = Pinned::new(HostFunc {
-            ty,
-            type_id,
-            body: Box::new(body),
-            binding: unbound,
-            funcref: VmFuncRef {
-                code: std::ptr::null(),
-                local_code: std::ptr::null(),
-                tail_code: std::ptr::null(),
-                vmctx: std::ptr::null_mut(),
-                entry: None,
-                type_id: 0,
-                reserved: 0,
-            },
-        });
-        let raw = host.as_ptr();
-        // SAFETY: fresh, pinned, and used by nobody else yet.
-        let funcref = unsafe {
-            (*raw).binding.func = raw;
-            (*raw).funcref.vmctx = (&raw mut (*raw).binding).cast();
-            &raw mut (*raw).funcref
-        };
-        let store = store.inner_mut();
-        store.host_funcs.push(host);
-        if let Some(&thunk) = store.host_thunks.get(&type_id) {
-            // SAFETY: as above.
-            unsafe { HostFunc::complete(raw, type_id, thunk) };
+        HostFunc::dynamic(store, ty, body)
+    }
+
+    /// A function that runs `body`, whose types say its own: of the arguments,
+    /// one or a tuple, and likewise of the results. Wasm calls it faster than
+    /// one of [`Func::new`].
+    ///
+    /// ```
+    /// # use wasmrun::{Config, Func, Store};
+    /// let mut store = Store::new(Config::default());
+    /// let divide = Func::wrap(&mut store, |_, (a, b): (u32, u32)| {
+    ///     let quotient = a.checked_div(b).ok_or("division by nothing")?;
+    ///     Ok((quotient, a % b))
+    /// });
+    /// assert_eq!(divide.ty(&store).to_string(), "(i32, i32) -> (i32, i32)");
+    /// ```
+    pub fn wrap<P, R, F>(store: &mut StoreContext, body: F) -> Func
+    where
+        P: WasmValues,
+        R: WasmValues,
+        F: Fn(&mut Caller<'_>, P) -> Result<R, HostError> + Send + 'static,
+    {
+        HostFunc::typed(store, body)
+    }
+
+    /// The same function, for calls that check no types any more.
+    ///
+    /// ```no_run
+    /// # use wasmrun::{Config, Instance, Imports, Module, Store};
+    /// # let module = Module::load("fib.so")?;
+    /// # let mut store = Store::new(Config::default());
+    /// # let instance = Instance::new(&mut store, &module, &Imports::new())?;
+    /// let fib = instance.func(&store, "fib").expect("fib.so exports `fib`");
+    /// let fib = fib.typed::<u32, u64>(&store)?;
+    /// let result: u64 = fib.call(&mut store, 30)?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// When its type is another.
+    ///
+    /// # Panics
+    /// As all methods do: when the function belongs to another store.
+    pub fn typed<P: WasmValues, R: WasmValues>(
+        self,
+        store: &StoreContext,
+    ) -> Result<TypedFunc<P, R>, SignatureError> {
+        let found = self.ty(store);
+        if found.params() == P::TYPES && found.results() == R::TYPES {
+            return Ok(TypedFunc::new(self));
         }
-        let funcref = NonNull::new(funcref).expect("within an allocation");
-        Func { store: store.id, funcref }
+        Err(SignatureError { expected: FuncType::new(P::TYPES, R::TYPES), found })
     }
 
     /// The function behind a pointer from compiled code.
@@ -119,8 +118,7 @@ impl Func {
     pub fn ty(self, store: &StoreContext) -> FuncType {
         let funcref = self.funcref(store);
         match self.binding(store) {
-            // SAFETY: a binding's function lives as long as the store.
-            Some(binding) => unsafe { &*binding.func }.ty.clone(),
+            Some(binding) => binding.func().ty().clone(),
             None => TypeId::lookup(funcref.type_id).expect("every wasm function has a type"),
         }
     }
@@ -135,53 +133,45 @@ impl Func {
     pub fn call(self, store: &mut StoreContext, args: &[Value]) -> Result<Vec<Value>, CallError> {
         let ty = self.ty(store);
         self.check_arguments(&ty, args)?;
-        let mut results: Vec<_> = ty.results().iter().map(|&ty| Value::default_of(ty)).collect();
-        match self.binding(store) {
-            Some(&Binding { func, instance, .. }) => {
-                let mut caller = Caller { store, instance };
-                // SAFETY: as in `ty`.
-                let body = unsafe { &(*func).body };
-                body(&mut caller, args, &mut results).map_err(CallError::Host)?;
-                check_results(&ty, &results, self.store)
-                    .map_err(|error| CallError::Host(error.into()))?;
+        with_buffer(Slot([0; 16]), args.len().max(ty.results().len()), |slots| {
+            for (slot, value) in slots.iter_mut().zip(args) {
+                *slot = value.to_slot();
             }
-            None => self.call_wasm(store, args, &mut results)?,
-        }
-        Ok(results)
+            // SAFETY: the arguments were checked, and there is room for the
+            // results.
+            unsafe { self.invoke(store, slots.as_mut_ptr())? };
+            let results = slots.iter().zip(ty.results()).map(|(slot, &ty)| {
+                // SAFETY: what was called stored values of the results' types;
+                // any function in them belongs to the store.
+                unsafe { Value::from_slot(*slot, ty, self.store) }
+            });
+            Ok(results.collect())
+        })
     }
 
-    /// Calls wasm code; arguments and results fit its type.
-    fn call_wasm(
-        self,
-        store: &mut StoreContext,
-        args: &[Value],
-        results: &mut [Value],
-    ) -> Result<(), CallError> {
-        let &VmFuncRef { code, vmctx, entry, .. } = self.funcref(store);
-        let entry = entry.expect("wasm functions have an entry thunk");
+    /// Calls it with the arguments in `slots`, where the results will be.
+    ///
+    /// # Safety
+    /// `slots` has room for whichever of arguments and results is longer, and
+    /// holds arguments of the right types that belong to the store.
+    unsafe fn invoke(self, store: &mut StoreContext, slots: *mut Slot) -> Result<(), CallError> {
+        let &VmFuncRef { local_code: code, vmctx, entry, .. } = self.funcref(store);
+        let Some(entry) = entry else {
+            let binding = self.binding(store).expect("it is a host function").clone();
+            // SAFETY: passed on to the caller.
+            return unsafe { binding.run(store, slots) }.map_err(CallError::Host);
+        };
         if native_stack::is_low() {
             return Err(CallError::Trap(host_trap(TrapCode::StackOverflow, TrapDetail::None)));
         }
         let stack_size = store.inner().config.max_stack;
-        with_buffer(Slot([0; 16]), args.len().max(results.len()), |slots| {
-            for (slot, value) in slots.iter_mut().zip(args) {
-                *slot = value.to_slot();
-            }
-            // SAFETY: code, instance and thunk are of one function; the
-            // arguments were checked; `store` is borrowed, so the instance and
-            // its module live on, and no reference into the store is in use.
-            match unsafe { enter(stack_size, entry, code, vmctx, slots.as_mut_ptr()) } {
-                Ok(()) => {}
-                Err(Exit::Trap(trap)) => return Err(CallError::Trap(trap)),
-                Err(Exit::Host(error)) => return Err(CallError::Host(error)),
-                Err(Exit::Panic(payload)) => resume_unwind(payload),
-            }
-            for (value, slot) in results.iter_mut().zip(slots) {
-                // SAFETY: the thunk stored a value of the result's type; any
-                // function in it belongs to the store.
-                *value = unsafe { Value::from_slot(*slot, value.ty(), self.store) };
-            }
-            Ok(())
+        // SAFETY: code, instance and thunk are of one function; the arguments are
+        // right by the caller's promise; `store` is borrowed, so the instance and
+        // its module live on, and no reference into the store is in use.
+        unsafe { enter(stack_size, entry, code, vmctx, slots) }.map_err(|exit| match exit {
+            Exit::Trap(trap) => CallError::Trap(trap),
+            Exit::Host(error) => CallError::Host(error),
+            Exit::Panic(payload) => resume_unwind(payload),
         })
     }
 
@@ -228,108 +218,6 @@ impl Func {
     }
 }
 
-impl HostFunc {
-    /// Lets wasm code call the function through a reference, if `thunk`, a host
-    /// thunk of type `type_id`, fits. Before the store knows one, there is no code that
-    /// could call it.
-    ///
-    /// # Safety
-    /// `host` is alive; its body may be running.
-    pub(crate) unsafe fn complete(host: *mut HostFunc, type_id: TypeId, thunk: *const c_void) {
-        // SAFETY: a running body has references to fields other than `funcref`.
-        unsafe {
-            if (*host).type_id == type_id {
-                (*host).funcref.code = thunk;
-                (*host).funcref.type_id = type_id.get();
-            }
-        }
-    }
-}
-
-impl Binding {
-    /// The same function, as imported by `instance`.
-    pub(crate) fn rebind(&self, instance: Instance) -> Binding {
-        let header = HostBinding { call: host_call };
-        Binding { header, func: self.func, store: self.store, instance: Some(instance) }
-    }
-}
-
-/// A host function's view of whoever calls it.
-pub struct Caller<'a> {
-    store: &'a mut StoreContext,
-    instance: Option<Instance>,
-}
-
-impl Caller<'_> {
-    /// The store, to be used for anything: also to call wasm again.
-    pub fn store(&mut self) -> &mut StoreContext {
-        self.store
-    }
-
-    /// The instance that imports the function; `None` when the host calls it,
-    /// or wasm does through a reference that the host handed out.
-    pub fn instance(&self) -> Option<Instance> {
-        self.instance
-    }
-
-    /// An export of [`Caller::instance`].
-    pub fn export(&self, name: &str) -> Option<Extern> {
-        self.instance?.export(self.store, name)
-    }
-
-    /// The memory that [`Caller::instance`] exports as `memory`.
-    pub fn memory(&self) -> Option<Memory> {
-        self.instance?.own_memory(self.store)
-    }
-}
-
-/// Called by host thunks.
-///
-/// # Safety
-/// As the contract says of [`HostCall`](wasm2so_abi::HostCall).
-unsafe extern "C" fn host_call(binding: *mut HostBinding, slots: *mut Slot, frame: *const usize) {
-    let binding = binding.cast::<Binding>();
-    // SAFETY: `frame` is the thunk's, and nothing here needs to be dropped.
-    unsafe { call_host(frame, || run_host(binding, slots)) }
-}
-
-/// Runs a host function that wasm called.
-///
-/// # Safety
-/// `binding` is alive, and `slots` holds the arguments of its function and has
-/// room for its results.
-unsafe fn run_host(binding: *const Binding, slots: *mut Slot) -> Result<(), HostError> {
-    // SAFETY: passed on to the caller; bindings do not change.
-    let &Binding { func, store, instance, .. } = unsafe { &*binding };
-    // SAFETY: lives as long as the store, and its type and body do not change.
-    let (ty, body) = unsafe { (&(*func).ty, &(*func).body) };
-    let run = |store: &mut StoreContext| {
-        let id = store.inner().id;
-        let (params, results) = (ty.params(), ty.results());
-        with_buffer(Value::I32(0), params.len() + results.len(), |values| {
-            let (args, out) = values.split_at_mut(params.len());
-            for (i, (arg, &ty)) in args.iter_mut().zip(params).enumerate() {
-                // SAFETY: the thunk stored the arguments; functions in them
-                // belong to the store.
-                *arg = unsafe { Value::from_slot(*slots.add(i), ty, id) };
-            }
-            for (result, &ty) in out.iter_mut().zip(results) {
-                *result = Value::default_of(ty);
-            }
-            body(&mut Caller { store, instance }, args, out)?;
-            check_results(ty, out, id)?;
-            for (i, result) in out.iter().enumerate() {
-                // SAFETY: there is room for the results.
-                unsafe { *slots.add(i) = result.to_slot() };
-            }
-            Ok(())
-        })
-    };
-    // SAFETY: called from wasm, which runs while the store is borrowed and no
-    // reference into it is in use.
-    unsafe { StoreContext::lend(store, run) }
-}
-
 /// A trap that the host raises itself; its frames are those of the wasm code
 /// that called the host, if any.
 pub(crate) fn host_trap(code: TrapCode, detail: TrapDetail) -> Trap {
@@ -337,20 +225,6 @@ pub(crate) fn host_trap(code: TrapCode, detail: TrapDetail) -> Trap {
     recorder.record_from_host(Activation::innermost());
     // SAFETY: the modules of the frames are running.
     Trap::new(code, detail, unsafe { recorder.to_trace() })
-}
-
-/// Whether a host function's results are what its type promises.
-fn check_results(ty: &FuncType, results: &[Value], store: StoreId) -> Result<(), ResultError> {
-    for (index, (result, &expected)) in results.iter().zip(ty.results()).enumerate() {
-        let found = result.ty();
-        if found != expected {
-            return Err(ResultError::Type { index, expected, found });
-        }
-        if !result.belongs_to(store) {
-            return Err(ResultError::OtherStore { index });
-        }
-    }
-    Ok(())
 }
 
 /// Lends `f` a slice of `len` times `fill`, without an allocation if it is

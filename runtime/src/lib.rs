@@ -35,6 +35,7 @@ mod error;
 mod files;
 mod func;
 mod global;
+mod image;
 mod imports;
 mod instance;
 mod memory;
@@ -57,9 +58,9 @@ pub use artifact::{ExportType, ImportType, Module};
 pub use core_dump::{CoreDump, CoreError, CoreThread};
 pub use error::{
     AccessError, ArgumentError, CallError, HostError, ImportProblem, InstantiateError, LinkError,
-    LoadError, Malformed, ResourceError,
+    LoadError, Malformed, ResourceError, SignatureError,
 };
-pub use func::{Caller, Func};
+pub use func::{Caller, Func, TypedFunc, WasmValue, WasmValues};
 pub use global::{Global, GlobalType};
 pub use imports::{Extern, ExternType, Imports};
 pub use instance::Instance;

@@ -5,11 +5,15 @@
 //! of instances.
 
 use crate::error::ResourceError;
+use crate::image::Image;
 use crate::reservation::Reservation;
 use crate::store::{Pinned, StoreContext, StoreId, StoreInner};
 use crate::trap::regions::{RegionHandle, register_memory};
 use std::fmt;
 use wasm2so_abi::{MEMORY_RESERVATION, TrapCode, VmMemory, VmMemoryState, WASM_PAGE_SIZE};
+
+/// What cannot be had, in errors.
+const WHAT: &str = "linear memory";
 
 /// Most pages that a 32-bit address can reach.
 const MAX_PAGES: u64 = 65536;
@@ -61,7 +65,7 @@ impl Memory {
     /// [`Config::max_memory`](crate::Config::max_memory) allows or the system
     /// has.
     pub fn new(store: &mut StoreContext, ty: MemoryType) -> Result<Memory, ResourceError> {
-        let data = MemoryData::new(store.inner_mut(), ty)?;
+        let data = MemoryData::new(store.inner_mut(), ty, None)?;
         Ok(Memory::insert(store.inner_mut(), data))
     }
 
@@ -148,17 +152,27 @@ impl StoreInner {
 }
 
 impl MemoryData {
-    /// Creates a memory and counts its size in `store`.
-    pub(crate) fn new(store: &mut StoreInner, ty: MemoryType) -> Result<MemoryData, ResourceError> {
+    /// Creates a memory that starts with `image`, which fits, and counts its size
+    /// in `store`.
+    pub(crate) fn new(
+        store: &mut StoreInner,
+        ty: MemoryType,
+        image: Option<&Image>,
+    ) -> Result<MemoryData, ResourceError> {
         check_pages(ty.min, ty.max)?;
-        let reservation = Reservation::new(MEMORY_RESERVATION as usize, "linear memory")?;
-        let state = Pinned::new(VmMemoryState { base: reservation.base(), byte_len: 0 });
-        let base = reservation.base() as usize;
-        let region = register_memory(base, reservation.len(), state.as_ptr());
-        let mut data = MemoryData { _region: region, reservation, state, max: ty.max };
-        data.set_pages(ty.min)?;
-        store.take_memory(ty.min * WASM_PAGE_SIZE)?;
-        Ok(data)
+        let byte_len = ty.min * WASM_PAGE_SIZE;
+        let reserved = MEMORY_RESERVATION as usize;
+        let reservation = Reservation::new(reserved, byte_len as usize, image, WHAT)?;
+        store.take_memory(byte_len)?;
+        let base = reservation.base();
+        let state = Pinned::new(VmMemoryState { base, byte_len });
+        let region = register_memory(base as usize, reservation.len(), state.as_ptr());
+        Ok(MemoryData { _region: region, reservation, state, max: ty.max })
+    }
+
+    /// Makes zero of its contents.
+    pub(crate) fn clear(&mut self) -> Result<(), ResourceError> {
+        self.reservation.clear(WHAT)
     }
 
     /// What an instance's tail holds.
@@ -199,7 +213,7 @@ impl MemoryData {
     /// Makes it `pages` long, which is not less than before.
     fn set_pages(&mut self, pages: u64) -> Result<(), ResourceError> {
         let byte_len = pages * WASM_PAGE_SIZE;
-        self.reservation.commit(byte_len as usize, "linear memory")?;
+        self.reservation.commit(byte_len as usize, WHAT)?;
         // SAFETY: no wasm code runs now, so nobody else uses the state.
         unsafe { (*self.state.as_ptr()).byte_len = byte_len };
         Ok(())

@@ -1,92 +1,161 @@
 //! Address space that is set aside first and filled later.
 //!
-//! Memories and tables live in one, so that their base never moves. Knows
-//! nothing of WebAssembly.
+//! Memories and large tables live in one, so that their base never moves. What
+//! one used is emptied and kept for the next: the kernel takes its time to make
+//! and unmake mappings. Knows nothing of WebAssembly.
+
+mod mapping;
 
 use crate::error::ResourceError;
-use rustix::mm::{Advice, MapFlags, MprotectFlags, ProtFlags};
-use std::io;
-use std::ptr::NonNull;
+use crate::image::{Image, ImageId};
+use mapping::Mapping;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A range of addresses, inaccessible but for its committed start.
-pub(crate) struct Reservation {
-    base: NonNull<u8>,
-    len: usize,
-    /// Bytes accessible from `base` on; whole pages.
-    committed: usize,
-}
+pub(crate) struct Reservation(Option<Mapping>);
 
 impl Reservation {
-    /// Reserves at least `len` bytes for a `what`.
-    pub(crate) fn new(len: usize, what: &'static str) -> Result<Self, ResourceError> {
-        let len = len.max(1).next_multiple_of(rustix::param::page_size());
-        // SAFETY: a new private mapping at a place of the kernel's choosing
-        // touches no existing memory.
-        let base = unsafe {
-            rustix::mm::mmap_anonymous(
-                std::ptr::null_mut(),
-                len,
-                ProtFlags::empty(),
-                MapFlags::PRIVATE | MapFlags::NORESERVE,
-            )
+    /// Reserves at least `len` bytes for a `what` and makes the first `committed`
+    /// accessible: with the contents of `image`, elsewhere zero.
+    pub(crate) fn new(
+        len: usize,
+        committed: usize,
+        image: Option<&Image>,
+        what: &'static str,
+    ) -> Result<Self, ResourceError> {
+        assert!(committed <= len, "commit within the reservation");
+        let len = whole_pages(len.max(1));
+        let committed = whole_pages(committed);
+        let wanted = image.map(|image| image.id);
+        let mut mapping = match take(len, committed, wanted) {
+            Some(mut mapping) => {
+                if mapping.image() != wanted && mapping.image().is_some()
+                    || mapping.committed() > committed
+                {
+                    mapping.renew(committed, what)?;
+                }
+                mapping
+            }
+            // Those that wait may be what keeps the kernel from giving another.
+            None => Mapping::new(len, what).or_else(|_| {
+                kept().clear();
+                Mapping::new(len, what)
+            })?,
         };
-        let base = base.map_err(|errno| os_error("reserve address space", what, errno))?;
-        let base = NonNull::new(base.cast()).expect("mmap returns no null");
-        let this = Reservation { base, len, committed: 0 };
-        this.advise(0, len, Advice::LinuxDontDump);
-        Ok(this)
+        mapping.commit(committed, what)?;
+        if let Some(image) = image
+            && mapping.image() != wanted
+        {
+            mapping.show(image);
+        }
+        Ok(Reservation(Some(mapping)))
     }
 
     /// Makes the first `len` bytes accessible; new ones are zero.
     pub(crate) fn commit(&mut self, len: usize, what: &'static str) -> Result<(), ResourceError> {
-        assert!(len <= self.len, "commit within the reservation");
-        let len = len.next_multiple_of(rustix::param::page_size());
-        if len <= self.committed {
-            return Ok(());
-        }
-        // SAFETY: the range lies in our own mapping, where nobody relies on
-        // being denied access beyond `committed` but to learn that it is not
-        // in use yet.
-        let done = unsafe {
-            rustix::mm::mprotect(
-                self.base.as_ptr().add(self.committed).cast(),
-                len - self.committed,
-                MprotectFlags::READ | MprotectFlags::WRITE,
-            )
-        };
-        done.map_err(|errno| os_error("get memory", what, errno))?;
-        self.advise(self.committed, len, Advice::LinuxDoDump);
-        self.committed = len;
-        Ok(())
+        let mapping = self.0.as_mut().expect("present until dropped");
+        assert!(len <= mapping.len(), "commit within the reservation");
+        mapping.commit(whole_pages(len), what)
     }
 
-    /// Says what belongs into a core dump: gigabytes out of reach do not. Larger
-    /// dumps are all that can go wrong.
-    fn advise(&self, start: usize, end: usize, advice: Advice) {
-        // SAFETY: the range lies in our own mapping, and the advice changes
-        // nothing in it.
-        let _ = unsafe {
-            rustix::mm::madvise(self.base.as_ptr().add(start).cast(), end - start, advice)
-        };
+    /// Makes zero of what is committed.
+    pub(crate) fn clear(&mut self, what: &'static str) -> Result<(), ResourceError> {
+        let mapping = self.0.as_mut().expect("present until dropped");
+        mapping.renew(mapping.committed(), what)
     }
 
     pub(crate) fn base(&self) -> *mut u8 {
-        self.base.as_ptr()
+        self.mapping().base()
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.mapping().len()
+    }
+
+    fn mapping(&self) -> &Mapping {
+        self.0.as_ref().expect("present until dropped")
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
-        // SAFETY: our own mapping, and its owner is gone. Unmapping what was
-        // mapped whole cannot fail.
-        let _ = unsafe { rustix::mm::munmap(self.base.as_ptr().cast(), self.len) };
+        if let Some(mapping) = self.0.take()
+            && mapping.committed() <= MAX_COMMITTED
+            && mapping.empty()
+        {
+            let mut kept = kept();
+            if kept.len() < MAX_KEPT {
+                kept.push(mapping);
+            }
+        }
     }
 }
 
-fn os_error(action: &'static str, what: &'static str, errno: rustix::io::Errno) -> ResourceError {
-    ResourceError::Os { action, what, source: io::Error::from_raw_os_error(errno.raw_os_error()) }
+/// Mappings that are kept; a program that has more at a time frees what is above.
+const MAX_KEPT: usize = 64;
+
+/// Bytes beyond which a mapping is not kept: its page tables are, and take up a
+/// 512th.
+const MAX_COMMITTED: usize = 256 << 20;
+
+static KEPT: Mutex<Vec<Mapping>> = Mutex::new(Vec::new());
+
+fn kept() -> MutexGuard<'static, Vec<Mapping>> {
+    KEPT.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One that was kept: at best what is wanted already, or else fresh memory of
+/// that size, or any.
+fn take(len: usize, committed: usize, image: Option<ImageId>) -> Option<Mapping> {
+    let rank = |mapping: &Mapping| match mapping.image() {
+        has if has == image && mapping.committed() == committed => 0,
+        None if mapping.committed() <= committed => 1,
+        _ => 2,
+    };
+    let mut kept = kept();
+    let fits = kept.iter().enumerate().rev().filter(|(_, mapping)| mapping.len() == len);
+    let (place, _) = fits.min_by_key(|(_, mapping)| rank(mapping))?;
+    Some(kept.swap_remove(place))
+}
+
+/// Lets go of the mappings that still show `image`.
+pub(crate) fn forget(image: ImageId) {
+    kept().retain(|mapping| mapping.image() != Some(image));
+}
+
+fn whole_pages(len: usize) -> usize {
+    len.next_multiple_of(rustix::param::page_size())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_used_comes_back_empty() {
+        let page = rustix::param::page_size();
+        // A length that no other test asks for.
+        let len = 77 * page;
+        let reserve = |committed| Reservation::new(len, committed, None, "test").unwrap();
+        let bytes = |reservation: &Reservation, len| {
+            // SAFETY: committed, and nobody else has it.
+            unsafe { std::slice::from_raw_parts_mut(reservation.base(), len) }
+        };
+        let mut first = reserve(page);
+        first.commit(3 * page, "test").unwrap();
+        bytes(&first, 3 * page).fill(1);
+        let base = first.base();
+        drop(first);
+        for committed in [3 * page, page, 2 * page, 0] {
+            let next = reserve(committed);
+            assert_eq!(next.base(), base);
+            assert!(bytes(&next, committed).iter().all(|&byte| byte == 0));
+            bytes(&next, committed).fill(1);
+        }
+        let (mut one, other) = (reserve(page), reserve(page));
+        assert_ne!(one.base(), other.base());
+        bytes(&one, page).fill(1);
+        one.clear("test").unwrap();
+        assert!(bytes(&one, page).iter().all(|&byte| byte == 0));
+    }
 }

@@ -61,9 +61,10 @@ pub struct StoreContext<Tail: ?Sized = [()]> {
     _unsized: Tail,
 }
 
-/// Identity of a store, never used twice in a process.
+/// Identity of a store, never used twice in a process. Public only as far as
+/// sealed traits name it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct StoreId(NonZeroU64);
+pub struct StoreId(NonZeroU64);
 
 impl StoreId {
     pub(crate) fn new() -> StoreId {

@@ -164,7 +164,7 @@ impl TableData {
     /// A table full of null.
     pub(crate) fn new(ty: TableType) -> Result<TableData, ResourceError> {
         let capacity = ty.max.unwrap_or(MAX_ELEMENTS).min(MAX_ELEMENTS);
-        let reservation = Reservation::new(byte_len(capacity), "table")?;
+        let reservation = Reservation::new(byte_len(capacity), 0, None, "table")?;
         let state = Pinned::new(VmTableState { base: reservation.base().cast(), len: 0 });
         let mut data = TableData { reservation, state, element: ty.element, max: ty.max };
         data.grow(ty.min, std::ptr::null_mut())?;

@@ -61,6 +61,7 @@ impl Value {
     }
 
     /// Whether the value may be given to `store`: a function belongs to one.
+    #[inline]
     pub(crate) fn belongs_to(&self, store: StoreId) -> bool {
         !matches!(self, Value::FuncRef(Some(func)) if func.store_id() != store)
     }
@@ -74,6 +75,7 @@ impl Value {
     }
 
     /// The form compiled code sees.
+    #[inline]
     pub(crate) fn to_slot(self) -> Slot {
         let bits = match self {
             Value::I32(v) => v as u32 as u128,
@@ -90,6 +92,7 @@ impl Value {
     ///
     /// # Safety
     /// A function reference in `slot` belongs to `store`, which is alive.
+    #[inline]
     pub(crate) unsafe fn from_slot(slot: Slot, ty: ValType, store: StoreId) -> Value {
         let bits = u128::from_le_bytes(slot.0);
         match ty {
@@ -108,6 +111,7 @@ impl Value {
 
     /// The pointer that stands for a reference in compiled code; null for
     /// values that are none.
+    #[inline]
     pub(crate) fn to_reference(self) -> *mut c_void {
         match self {
             Value::FuncRef(Some(func)) => {
@@ -125,6 +129,7 @@ impl Value {
     /// # Safety
     /// If `ty` is `funcref`, `raw` is null or points to a function of `store`,
     /// which is alive.
+    #[inline]
     pub(crate) unsafe fn from_reference(raw: *mut c_void, ty: ValType, store: StoreId) -> Value {
         if ty == ValType::ExternRef {
             return Value::ExternRef(NonZeroU64::new(raw.addr() as u64));

@@ -1,6 +1,7 @@
 //! The object that says what the module is: `wasm2so_abi::ModuleDescriptor`
 //! and everything it points at, as relocated constant data.
 
+use super::image::{self, Image};
 use super::kept::Kept;
 use super::shards::Plan;
 use super::thunks;
@@ -25,6 +26,8 @@ enum Target {
     Data(u64),
     /// Into the read-only bytes.
     Bytes(u64),
+    /// Into the memories' image.
+    Image(u64),
     /// At a function of another object.
     Code(String),
 }
@@ -97,6 +100,7 @@ struct Writer {
     data: Vec<u8>,
     pointers: Vec<(u64, Target)>,
     bytes: Vec<u8>,
+    image: Vec<u8>,
     strings: HashMap<String, u64>,
 }
 
@@ -162,6 +166,7 @@ impl Writer {
             .u32(offset_of!(D, start), module.start.unwrap_or(abi::NULL_FUNCTION))
             .u64(offset_of!(D, code_section_start), module.code_section_start)
             .array(offset_of!(D, referenced), self.numbers(&module.referenced));
+        let image = image::lay_out(module);
         for (offset, array) in [
             (offset_of!(D, types), self.types(module)),
             (offset_of!(D, imports), self.imports(module)),
@@ -172,7 +177,8 @@ impl Writer {
             (offset_of!(D, memories), self.memories(module)),
             (offset_of!(D, globals), self.globals(module)),
             (offset_of!(D, elems), self.elems(module)),
-            (offset_of!(D, datas), self.datas(module)),
+            (offset_of!(D, datas), self.datas(module, image.end)),
+            (offset_of!(D, image), self.image(image)),
         ] {
             record = record.array(offset, array);
         }
@@ -324,17 +330,40 @@ impl Writer {
         self.records(records)
     }
 
-    fn datas(&mut self, module: &WasmModule<'_>) -> (Target, u64) {
+    /// Active segments before `imaged` are in the image.
+    fn datas(&mut self, module: &WasmModule<'_>, imaged: usize) -> (Target, u64) {
         use abi::Data as D;
         let mut records = Vec::new();
-        for data in &module.datas {
+        for (index, data) in module.datas.iter().enumerate() {
+            let record = Record::new::<D>();
+            if index < imaged && matches!(data.mode, SegmentMode::Active { .. }) {
+                records.push(record.u32(offset_of!(D, mode), abi::SegmentMode::Imaged as u32));
+                continue;
+            }
             let (mode, target, offset) = self.segment_mode(&data.mode);
             records.push(
-                Record::new::<D>()
+                record
                     .u32(offset_of!(D, mode), mode as u32)
                     .u32(offset_of!(D, memory), target)
                     .array(offset_of!(D, offset), offset)
                     .array(offset_of!(D, bytes), self.read_only(data.bytes)),
+            );
+        }
+        self.records(records)
+    }
+
+    fn image(&mut self, image: Image) -> (Target, u64) {
+        use abi::ImageRun as R;
+        let mut records = Vec::new();
+        for run in image.runs {
+            let start = self.image.len() as u64;
+            let len = run.bytes.len() as u64;
+            self.image.extend(run.bytes);
+            records.push(
+                Record::new::<R>()
+                    .u32(offset_of!(R, memory), run.memory)
+                    .u64(offset_of!(R, address), run.address)
+                    .array(offset_of!(R, bytes), (Target::Image(start), len)),
             );
         }
         self.records(records)
@@ -373,6 +402,12 @@ impl Writer {
         object.append_section_data(bytes, &self.bytes, 16);
         let data_symbol = object.section_symbol(data);
         let bytes_symbol = object.section_symbol(bytes);
+        let image = (!self.image.is_empty()).then(|| {
+            let name = abi::IMAGE_SECTION.as_bytes().to_vec();
+            let image = object.add_section(Vec::new(), name, SectionKind::ReadOnlyData);
+            object.append_section_data(image, &self.image, abi::IMAGE_PAGE);
+            object.section_symbol(image)
+        });
         let size = self.data.len() as u64 - root;
         object.append_section_data(data, &self.data, 16);
         object.add_symbol(Symbol {
@@ -391,6 +426,7 @@ impl Writer {
             let (symbol, addend) = match target {
                 Target::Data(at) => (data_symbol, at as i64),
                 Target::Bytes(at) => (bytes_symbol, at as i64),
+                Target::Image(at) => (image.expect("there is an image"), at as i64),
                 Target::Code(name) => {
                     let symbol = *code
                         .entry(name)

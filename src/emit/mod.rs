@@ -5,12 +5,14 @@
 //! | which functions go into which LLVM module | [`shards`] |
 //! | line table, inlined functions | [`debug`] |
 //! | entry and host thunks, the trap function | [`thunks`] |
+//! | first contents of memories | [`image`] |
 //! | what the module says of itself | [`descriptor`] |
 //! | what is kept of the wasm file for debugging | [`kept`] |
 //! | objects to `.so` | [`link`] |
 
 pub mod debug;
 pub mod descriptor;
+pub mod image;
 pub mod kept;
 pub mod link;
 pub mod shards;

@@ -8,9 +8,12 @@ use crate::llvm::ir::Ir;
 use crate::llvm::types::{TAIL_CONVENTION, Types, WASM_CONVENTION};
 use crate::module::{ExternType, Signature, WasmModule};
 use crate::translate::ShardCx;
+use inkwell::IntPredicate;
 use inkwell::module::Linkage;
 use inkwell::types::BasicType;
-use inkwell::values::{BasicMetadataValueEnum, FunctionValue, LLVMTailCallKind, PointerValue};
+use inkwell::values::{
+    BasicMetadataValueEnum, FunctionValue, IntValue, LLVMTailCallKind, PointerValue,
+};
 use std::collections::BTreeSet;
 use std::mem::offset_of;
 use wasm2so_abi::{Builtin, ExternKind, HostBinding, ReturnStyle, Slot, VmCtx, VmMemory};
@@ -114,7 +117,9 @@ impl<'ctx> Thunks<'ctx, '_> {
         self.ir.ret(None);
     }
 
-    /// An [`EntryThunk`](wasm2so_abi::EntryThunk).
+    /// An [`EntryThunk`](wasm2so_abi::EntryThunk). It calls code that expects the
+    /// base of memory in GS; to write it there takes as long as all the rest, so
+    /// it is left there, and mostly is there already.
     fn entry(&self, index: u32) {
         let signature = &self.cx.module.types[index as usize];
         let ptr = self.types.ptr;
@@ -124,6 +129,16 @@ impl<'ctx> Thunks<'ctx, '_> {
         self.cx.finish_declaration(function, WASM_CONVENTION);
         self.start(function);
         let [code, vmctx, slots] = [0, 1, 2].map(|i| param(function, i).into_pointer_value());
+        if self.cx.conventions.memory_in_gs {
+            let base = self.memory_base(vmctx);
+            let differs = self.ir.icmp(IntPredicate::NE, self.read_gs_base(), base);
+            let [set, call] = [(); 2].map(|()| self.ir.new_block(function));
+            self.ir.br_if(differs, set, call);
+            self.ir.position_at_end(set);
+            self.write_gs_base(base.into());
+            self.ir.br(call);
+            self.ir.position_at_end(call);
+        }
 
         let style = ReturnStyle::of(&signature.results);
         let mut args: Vec<BasicMetadataValueEnum> = vec![vmctx.into()];
@@ -157,11 +172,9 @@ impl<'ctx> Thunks<'ctx, '_> {
         self.start(function);
         let args: Vec<_> = function.get_params().into_iter().map(Into::into).collect();
         let previous = self.cx.conventions.memory_in_gs.then(|| {
-            let memory = self.cx.layout.memory(0) as usize + offset_of!(VmMemory, base);
-            let base = self.load_pointer(param(function, 0).into_pointer_value(), memory);
-            let read = Intrinsic::X86ReadGsBase.declare(self.cx.llvm, &[]);
-            let previous = self.ir.call(read, &[]).try_as_basic_value().unwrap_basic();
-            self.write_gs_base(self.ir.ptr_to_int(base, self.types.i64).into());
+            let base = self.memory_base(param(function, 0).into_pointer_value());
+            let previous = self.read_gs_base();
+            self.write_gs_base(base.into());
             previous
         });
         let call = self.cx.call_function(&self.ir, inner, &args);
@@ -171,6 +184,17 @@ impl<'ctx> Thunks<'ctx, '_> {
             self.write_gs_base(previous.into());
         }
         self.ir.ret(call.try_as_basic_value().basic());
+    }
+
+    /// The base of memory 0.
+    fn memory_base(&self, vmctx: PointerValue<'ctx>) -> IntValue<'ctx> {
+        let memory = self.cx.layout.memory(0) as usize + offset_of!(VmMemory, base);
+        self.ir.ptr_to_int(self.load_pointer(vmctx, memory), self.types.i64)
+    }
+
+    fn read_gs_base(&self) -> IntValue<'ctx> {
+        let read = Intrinsic::X86ReadGsBase.declare(self.cx.llvm, &[]);
+        self.ir.call(read, &[]).try_as_basic_value().unwrap_basic().into_int_value()
     }
 
     fn write_gs_base(&self, base: BasicMetadataValueEnum<'ctx>) {

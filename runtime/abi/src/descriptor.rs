@@ -88,6 +88,8 @@ pub enum SegmentMode {
     Active = 1,
     /// Never: it only declares references.
     Declared = 2,
+    /// At instantiation, and its bytes are in [`ModuleDescriptor::image`].
+    Imaged = 3,
 }
 
 impl SegmentMode {
@@ -97,6 +99,7 @@ impl SegmentMode {
             0 => SegmentMode::Passive,
             1 => SegmentMode::Active,
             2 => SegmentMode::Declared,
+            3 => SegmentMode::Imaged,
             _ => return None,
         })
     }
@@ -276,7 +279,28 @@ abi_struct! {
         pub memory: u32,
         /// Active: the first address.
         pub offset: ConstExpr,
-        /// The contents.
+        /// The contents; empty when they are in [`ModuleDescriptor::image`].
+        pub bytes: Array<u8>,
+    }
+}
+
+/// Bytes of a page of the image, and its alignment in the file.
+pub const IMAGE_PAGE: u64 = 4096;
+
+abi_struct! {
+    /// Pages of the image: first contents of a memory that the module defines.
+    ///
+    /// They are what all data segments of [`SegmentMode::Imaged`] leave behind;
+    /// these come before all active ones, and fit.
+    pub struct ImageRun {
+        /// The memory.
+        pub memory: u32,
+        /// Keeps the size explicit.
+        pub reserved: u32,
+        /// Address in the memory; a multiple of [`IMAGE_PAGE`], as is the
+        /// length.
+        pub address: u64,
+        /// The contents, aligned to [`IMAGE_PAGE`] in memory and in the file.
         pub bytes: Array<u8>,
     }
 }
@@ -386,6 +410,8 @@ abi_struct! {
         pub elems: Array<Elem>,
         /// Data segments.
         pub datas: Array<Data>,
+        /// First contents of memories, ascending by memory and address.
+        pub image: Array<ImageRun>,
     }
 }
 
@@ -405,6 +431,7 @@ pub(crate) const fn hash_layout(hash: Hash) -> Hash {
     let hash = Global::hash_layout(hash);
     let hash = Elem::hash_layout(hash);
     let hash = Data::hash_layout(hash);
+    let hash = ImageRun::hash_layout(hash).number(IMAGE_PAGE);
     let hash = FunctionName::hash_layout(hash);
     let hash = Preamble::hash_layout(hash);
     ModuleDescriptor::hash_layout(hash)

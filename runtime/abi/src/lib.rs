@@ -37,13 +37,13 @@ mod vmctx;
 pub use builtins::{Builtin, BuiltinType, Builtins};
 pub use descriptor::*;
 pub use layout::{Hash, layout_hash};
-pub use sections::{CODE_HASH, FILE_HASH, KEPT_PREFIX};
+pub use sections::{CODE_HASH, FILE_HASH, IMAGE_SECTION, KEPT_PREFIX};
 pub use trap::{NO_DETAIL, TrapCode};
 pub use types::{ReturnStyle, ValType};
 pub use vmctx::*;
 
 /// Counts intended changes of the contract; see also [`layout_hash`].
-pub const ABI_VERSION: u32 = 2;
+pub const ABI_VERSION: u32 = 4;
 
 /// Name of the one symbol that a compiled module exports.
 pub const ROOT_SYMBOL: &str = "wasm2so_module_v1";

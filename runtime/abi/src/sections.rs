@@ -1,5 +1,10 @@
-//! What a compiled module carries of the wasm file beside code and data: named
-//! ELF sections that are never loaded, so that they cost nothing to have.
+//! The ELF sections that a compiled module is known by. All but the image carry
+//! what is of the wasm file beside code and data: they are never loaded, so that
+//! they cost nothing to have.
+
+/// Name of the section with the memories' image; see
+/// [`ImageRun`](crate::ImageRun). Nothing that is kept has a name like this.
+pub const IMAGE_SECTION: &str = ".wasm2so.image";
 
 /// Name of the section with the SHA-256 of the whole wasm file.
 pub const FILE_HASH: &str = ".wasm.sha256";

@@ -11,9 +11,10 @@ use core::ffi::c_void;
 #[repr(C, align(16))]
 pub struct Slot(pub [u8; 16]);
 
-/// Calls `code` (wasm convention) with `vmctx` and the arguments in `slots`,
-/// then stores the results from `slots[0]` on. `slots` has room for whichever
-/// of arguments and results is longer.
+/// Calls `code` ([`VmFuncRef::local_code`]) with `vmctx` and the arguments in
+/// `slots`, then stores the results from `slots[0]` on. `slots` has room for
+/// whichever of arguments and results is longer. What was in GS is put back by
+/// whoever needs it.
 pub type EntryThunk =
     unsafe extern "C" fn(code: *const c_void, vmctx: *mut c_void, slots: *mut Slot);
 
@@ -41,7 +42,7 @@ abi_struct! {
         /// First argument of `code`: the owning instance's [`VmCtx`], or the
         /// [`HostBinding`] when `code` is a host thunk.
         pub vmctx: *mut c_void,
-        /// How the host calls `code`.
+        /// How the host calls `local_code`.
         pub entry: Option<EntryThunk>,
         /// Process-wide identity of the signature; 0 is none.
         pub type_id: u32,
@@ -53,6 +54,7 @@ abi_struct! {
 abi_struct! {
     /// A host function as compiled code sees it: the "vmctx" of a host thunk.
     /// The runtime may keep more behind it.
+    #[derive(Clone, Copy)]
     pub struct HostBinding {
         /// Called by the host thunk.
         pub call: HostCall,

@@ -13,28 +13,29 @@
 
 pub(crate) mod gs;
 mod stack;
+mod switch;
 #[cfg(test)]
 mod tests;
 
 use std::any::Any;
+use std::arch::asm;
 use std::cell::Cell;
 use std::ffi::c_void;
-use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{Ordering, compiler_fence};
 use std::{io, process, ptr};
 
-use corosensei::trap::{CoroutineTrapHandler, TrapHandlerRegs};
-use corosensei::{Coroutine, CoroutineResult, Yielder};
+use libc::ucontext_t;
 use wasm2so_abi::{EntryThunk, Slot, TrapCode, VmCtx};
 
 use crate::error::{HostError, ResourceError};
 use crate::trap::{self, Trap, TrapDetail};
 use crate::unwind::Context;
 pub(crate) use crate::unwind::arch::trap_builtin;
-use crate::unwind::arch::{Registers, SavedRegisters};
+use crate::unwind::arch::{Registers, SavedRegisters, redirect};
 use gs::GsBase;
-use stack::{StackBounds, ThreadResources, WasmStack};
+use stack::{StackBounds, ThreadResources};
+use switch::NativeStack;
 
 thread_local! {
     /// The innermost activation. No destructor, no lazy initialisation: a signal
@@ -48,9 +49,8 @@ pub(crate) struct Activation {
     thunk: EntryThunk,
     stack: StackBounds,
     resources: &'static ThreadResources,
-    /// Not null from before wasm begins to run until it has been left.
-    yielder: Cell<*const Yielder<(), ()>>,
-    handler: CoroutineTrapHandler<()>,
+    /// Not 0 from before wasm begins to run until it has been left.
+    native: NativeStack,
     /// Not null while a host function runs.
     host_frame: Cell<*const usize>,
     left: Cell<Option<Left>>,
@@ -101,53 +101,34 @@ pub(crate) unsafe fn enter(
     let resources = ThreadResources::current().map_err(no_memory)?;
     let stack = resources.take_stack(stack_size).map_err(no_memory)?;
     let bounds = stack.bounds();
-    let body = |yielder: &Yielder<(), ()>, ()| {
-        // SAFETY: set below, before this runs, to an activation that outlives it.
-        let activation = unsafe { &*CURRENT.get() };
-        activation.yielder.set(yielder);
-        // SAFETY: the caller's promise.
-        unsafe { thunk(code, vmctx, slots) };
-        activation.yielder.set(ptr::null());
-    };
-    // SAFETY: what `body` borrows outlives the coroutine.
-    let mut coroutine: Coroutine<(), (), (), WasmStack> =
-        unsafe { Coroutine::with_stack_unchecked(stack, body) };
     let activation = Activation {
         outer: CURRENT.get(),
         thunk,
         stack: bounds,
         resources,
-        yielder: Cell::new(ptr::null()),
-        handler: coroutine.trap_handler(),
+        native: NativeStack::new(0),
         host_frame: Cell::new(ptr::null()),
         left: Cell::new(None),
     };
-    let gs_base = GsBase::save();
+    let gs_base = GsBase::save(!activation.outer.is_null() || resources.gs_is_in_use());
     // Signal handlers see the activation only when it is whole.
     compiler_fence(Ordering::SeqCst);
     CURRENT.set(&activation);
-    let result = coroutine.resume(());
+    // SAFETY: the caller's promise; the stack is whole and unused.
+    let left =
+        unsafe { switch::enter(thunk, code, vmctx, slots, bounds.top(), &activation.native) } != 0;
     CURRENT.set(activation.outer);
     compiler_fence(Ordering::SeqCst);
-    if let CoroutineResult::Yield(()) = result {
-        // SAFETY: left by `leave`: nothing on the stack has a destructor.
-        unsafe { coroutine.force_reset() };
-    }
-    let stack = coroutine.into_stack();
-    match activation.left.take() {
-        None => {
+    gs_base.restore();
+    if left && let Some(left) = activation.left.take() {
+        // One that was used up holds more memory than others will need.
+        if !matches!(left, Left::Trap(TrapCode::StackOverflow, _)) {
             resources.give_back(stack);
-            Ok(())
         }
-        Some(left) => {
-            gs_base.restore();
-            // One that was used up holds more memory than others will need.
-            if !matches!(left, Left::Trap(TrapCode::StackOverflow, _)) {
-                resources.give_back(stack);
-            }
-            Err(left.into_exit(resources))
-        }
+        return Err(left.into_exit(resources));
     }
+    resources.give_back(stack);
+    Ok(())
 }
 
 impl Left {
@@ -174,6 +155,7 @@ impl Left {
 /// `frame` must be the host thunk's. When this does not return, the caller's own
 /// frame is abandoned, and maybe `f` unused: nothing in either may need to be
 /// dropped.
+#[inline]
 pub(crate) unsafe fn call_host(frame: *const usize, f: impl FnOnce() -> Result<(), HostError>) {
     reserve_stack();
     let activation = Activation::running();
@@ -189,11 +171,10 @@ pub(crate) unsafe fn call_host(frame: *const usize, f: impl FnOnce() -> Result<(
 
 /// Touches as much of wasm's stack as is needed to leave it: if that is too
 /// much, the stack overflows now, and not after the host has done its work.
-#[inline(never)]
+#[inline]
 fn reserve_stack() {
-    let mut room = MaybeUninit::<[u8; 4000]>::uninit();
-    // SAFETY: room for a byte; volatile, so that it is written.
-    unsafe { room.as_mut_ptr().cast::<u8>().write_volatile(0) };
+    // SAFETY: a byte of the same stack that nothing uses, or of its guard.
+    unsafe { asm!("mov byte ptr [rsp - 4000], 0", options(nostack, preserves_flags)) };
 }
 
 /// From a builtin: runs `f` on the native stack.
@@ -230,6 +211,7 @@ pub(crate) unsafe extern "C" fn raise(
 
 impl Activation {
     /// This thread's innermost activation. Safe to call in a signal handler.
+    #[inline]
     pub(crate) fn innermost<'a>() -> Option<&'a Activation> {
         // SAFETY: activations are taken off the list before they go away, and
         // callers keep the reference no longer than they run.
@@ -237,6 +219,7 @@ impl Activation {
     }
 
     /// The innermost activation, for code that wasm called.
+    #[inline]
     fn running<'a>() -> &'a Activation {
         // Compiled code that runs outside `enter` cannot be left in order.
         Activation::innermost().unwrap_or_else(|| process::abort())
@@ -257,7 +240,7 @@ impl Activation {
     /// Whether the stack holds wasm frames: not while it is being entered or
     /// left.
     pub(crate) fn is_running(&self) -> bool {
-        !self.yielder.get().is_null()
+        self.native.get() != 0
     }
 
     /// The stack's addresses.
@@ -279,40 +262,27 @@ impl Activation {
         unsafe { (*self.resources.recorder()).record(context, self) }
     }
 
-    /// Leaves wasm from a signal handler: returns what the interrupted code's
-    /// registers must be. Safe to call in a signal handler.
+    /// Leaves wasm from a signal handler: lets the interrupted code of `context`
+    /// do so. Safe to call in a signal handler.
     ///
     /// # Safety
     /// The interrupted code must be on this activation's stack, wasm code or
-    /// called by it and without destructors; the registers must be set.
-    pub(crate) unsafe fn leave_interrupted(&self, left: Left) -> TrapHandlerRegs {
+    /// called by it and without destructors.
+    pub(crate) unsafe fn leave_interrupted(&self, left: Left, context: &mut ucontext_t) {
         self.left.set(Some(left));
-        self.yielder.set(ptr::null());
-        // SAFETY: the caller's promise.
-        unsafe { self.handler.setup_trap_handler(|| ()) }
+        redirect(context, switch::leave, self.native.replace(0));
     }
 
+    #[inline]
     fn on_native_stack<R>(&self, f: impl FnOnce() -> R) -> R {
-        /// corosensei asks for `Send` so that no `Yielder` gets to another
-        /// thread; the native stack is the same thread's.
-        struct SameThread<T>(T);
-        // SAFETY: see above.
-        unsafe impl<T> Send for SameThread<T> {}
-        impl<T> SameThread<T> {
-            fn get(self) -> T {
-                self.0
-            }
-        }
-        // SAFETY: set when the activation began to run.
-        let yielder = unsafe { &*self.yielder.get() };
-        let f = SameThread(f);
-        yielder.on_parent_stack(move || f.get()())
+        // SAFETY: this is the innermost activation, which wasm runs in; callers
+        // see to it that `f` does not unwind.
+        unsafe { switch::on_native_stack(self.native.get(), f) }
     }
 
     fn leave(&self, left: Left) -> ! {
         self.left.set(Some(left));
-        // SAFETY: set when the activation began to run.
-        unsafe { (*self.yielder.replace(ptr::null())).suspend(()) };
-        unreachable!("an abandoned stack is not resumed")
+        // SAFETY: it has not been left, and nothing on its stack has a destructor.
+        unsafe { switch::leave(self.native.replace(0)) }
     }
 }

@@ -8,9 +8,9 @@ use std::ops::Range;
 use std::{io, ptr};
 
 use corosensei::stack::valgrind::ValgrindStackRegistration;
-use corosensei::stack::{Stack, StackPointer};
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 
+use super::gs;
 use crate::trap::signals::SignalStack;
 use crate::unwind::record::Recorder;
 
@@ -37,6 +37,11 @@ impl StackBounds {
     /// The memory that may be read and written.
     pub(crate) fn usable(&self) -> Range<u64> {
         self.low as u64..self.high as u64
+    }
+
+    /// Where it ends: its first frame is below; page-aligned.
+    pub(super) fn top(&self) -> usize {
+        self.high
     }
 
     /// The guard below it.
@@ -100,18 +105,6 @@ impl Drop for Mapping {
     }
 }
 
-// SAFETY: there is a guard, more than the least size is usable, and both ends
-// are page-aligned.
-unsafe impl Stack for WasmStack {
-    fn base(&self) -> StackPointer {
-        StackPointer::new(self.0.bounds.high).expect("mappings are not at 0")
-    }
-
-    fn limit(&self) -> StackPointer {
-        StackPointer::new(self.0.bounds.guard).expect("mappings are not at 0")
-    }
-}
-
 /// What a thread that runs wasm keeps.
 pub(crate) struct ThreadResources {
     /// The stack that was given back last.
@@ -119,6 +112,7 @@ pub(crate) struct ThreadResources {
     /// Others.
     stacks: RefCell<Vec<WasmStack>>,
     recorder: UnsafeCell<Recorder>,
+    gs_is_in_use: bool,
     _signal_stack: Option<SignalStack>,
 }
 
@@ -152,6 +146,7 @@ impl ThreadResources {
                 last: Cell::new(None),
                 stacks: RefCell::new(Vec::new()),
                 recorder: UnsafeCell::new(Recorder::new()),
+                gs_is_in_use: gs::is_in_use(),
                 _signal_stack: SignalStack::install()?,
             }));
             CURRENT.set(resources);
@@ -200,6 +195,11 @@ impl ThreadResources {
         if stacks.len() < MAX_KEPT {
             stacks.push(stack);
         }
+    }
+
+    /// Whether the host uses the base of GS.
+    pub(super) fn gs_is_in_use(&self) -> bool {
+        self.gs_is_in_use
     }
 
     /// What records a trap's frames. Used by one trap at a time: between the trap

@@ -3,19 +3,53 @@
 
 use crate::error::{LoadError, Malformed};
 use crate::files;
+use memmap2::Mmap;
 use object::Endianness;
 use object::read::elf::{ElfFile64, FileHeader, ProgramHeader};
 use object::{Object, ObjectSymbol, elf};
+use std::fs::File;
 use std::path::Path;
-use wasm2so_abi::ROOT_SYMBOL;
+use wasm2so_abi::{IMAGE_PAGE, ROOT_SYMBOL};
+
+/// A file that `wasm2so` has written whole.
+pub(super) struct Checked {
+    file: File,
+    bytes: Mmap,
+}
+
+impl Checked {
+    /// Its contents.
+    pub(super) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Offset in the file of what is loaded at `address` when the object begins at
+    /// 0; none if that cannot be mapped again.
+    pub(super) fn offset_of(&self, address: u64) -> Option<u64> {
+        let object = ElfFile64::<Endianness>::parse(&self.bytes[..]).ok()?;
+        let endian = object.endian();
+        let offset = object.elf_program_headers().iter().find_map(|segment| {
+            let within = address.checked_sub(segment.p_vaddr(endian))?;
+            let loaded = segment.p_type(endian) == elf::PT_LOAD;
+            (loaded && within < segment.p_filesz(endian)).then(|| segment.p_offset(endian) + within)
+        });
+        offset.filter(|offset| offset.is_multiple_of(IMAGE_PAGE))
+    }
+
+    /// The file, open for reading.
+    pub(super) fn into_file(self) -> File {
+        self.file
+    }
+}
 
 /// Refuses a file that `wasm2so` has not written whole.
 ///
 /// # Errors
 /// All but those that need the module loaded.
-pub(super) fn check(path: &Path) -> Result<(), LoadError> {
-    let file = files::map(path);
-    let file = file.map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
+pub(super) fn check(path: &Path) -> Result<Checked, LoadError> {
+    let opened = files::open(path);
+    let (opened, file) =
+        opened.map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
     if file.starts_with(b"\0asm") || path.extension().is_some_and(|extension| extension == "wat") {
         return Err(LoadError::NotCompiled { path: path.to_owned() });
     }
@@ -28,7 +62,7 @@ pub(super) fn check(path: &Path) -> Result<(), LoadError> {
     if !may_have_root(&object) {
         return Err(LoadError::NotAModule { path: path.to_owned() });
     }
-    Ok(())
+    Ok(Checked { file: opened, bytes: file })
 }
 
 /// The file, if all that it speaks of is there.

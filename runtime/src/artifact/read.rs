@@ -9,9 +9,11 @@ use crate::memory::MemoryType;
 use crate::signature::{FuncType, TypeId};
 use crate::table::TableType;
 use std::collections::HashMap;
+use std::sync::OnceLock;
 use wasm2so_abi::{
-    self as abi, Array, ConstOp, ConstOpcode, ExternKind, Function, FunctionName, Limits,
-    ModuleDescriptor, NO_MAXIMUM, NULL_FUNCTION, ValType, VmCounts,
+    self as abi, Array, ConstOp, ConstOpcode, ExternKind, Function, FunctionName, IMAGE_PAGE,
+    ImageRun, Limits, ModuleDescriptor, NO_MAXIMUM, NULL_FUNCTION, ValType, VmCounts,
+    WASM_PAGE_SIZE,
 };
 
 /// A module's contents. The slices lie in the module itself: they are valid as
@@ -25,7 +27,7 @@ pub(crate) struct Contents {
     /// Type index of each imported function.
     pub(crate) imported_function_types: Vec<u32>,
     pub(crate) exports: Vec<ExportType>,
-    pub(crate) exports_by_name: HashMap<String, usize>,
+    exports_by_name: OnceLock<HashMap<String, usize>>,
     /// The memory that is exported as `memory`, which every call of WASI needs.
     pub(crate) memory: Option<u32>,
     pub(crate) functions: &'static [Function],
@@ -37,6 +39,7 @@ pub(crate) struct Contents {
     pub(crate) globals: Vec<(GlobalType, &'static [ConstOp])>,
     pub(crate) elems: Vec<Segment<Elements>>,
     pub(crate) datas: Vec<Segment<&'static [u8]>>,
+    pub(crate) image: &'static [ImageRun],
 }
 
 // SAFETY: the pointers in it point to constant data and code.
@@ -59,6 +62,8 @@ pub(crate) enum SegmentMode {
     Active { target: u32, offset: &'static [ConstOp] },
     /// Never.
     Declared,
+    /// With the image.
+    Imaged,
 }
 
 /// What an element segment contains.
@@ -88,7 +93,7 @@ impl Contents {
                 imports: Vec::new(),
                 imported_function_types: Vec::new(),
                 exports: Vec::new(),
-                exports_by_name: HashMap::new(),
+                exports_by_name: OnceLock::new(),
                 memory: None,
                 functions: descriptor.functions.as_slice(),
                 function_names: descriptor.function_names.as_slice(),
@@ -98,6 +103,7 @@ impl Contents {
                 globals: Vec::new(),
                 elems: Vec::new(),
                 datas: Vec::new(),
+                image: descriptor.image.as_slice(),
             };
             contents.read_imports()?;
             for ty in descriptor.tables.as_slice() {
@@ -114,6 +120,7 @@ impl Contents {
             contents.read_exports()?;
             contents.read_elems()?;
             contents.read_datas()?;
+            contents.check_image()?;
             Ok(contents)
         }
     }
@@ -153,7 +160,6 @@ impl Contents {
             if kind == ExternKind::Memory && name == "memory" {
                 self.memory = Some(index);
             }
-            self.exports_by_name.insert(name.clone(), self.exports.len());
             self.exports.push(ExportType { name, ty, kind, index });
         }
         Ok(())
@@ -207,6 +213,7 @@ impl Contents {
         Ok(match mode.ok_or(Malformed::Code { what: "segment mode", code })? {
             abi::SegmentMode::Passive => SegmentMode::Passive,
             abi::SegmentMode::Declared => SegmentMode::Declared,
+            abi::SegmentMode::Imaged => SegmentMode::Imaged,
             abi::SegmentMode::Active if target >= targets => {
                 return Err(Malformed::Index { what: "segment target", index: target });
             }
@@ -262,12 +269,15 @@ impl Contents {
                 return Err(Malformed::Thunk(ty));
             }
         }
-        let start = Some(self.descriptor.start).filter(|&start| start != NULL_FUNCTION);
-        for index in self.referenced.iter().copied().chain(start) {
+        if let Some(pair) = self.referenced.windows(2).find(|pair| pair[0] >= pair[1]) {
+            return Err(missing_reference(pair[1]));
+        }
+        let start = self.descriptor.start;
+        if start != NULL_FUNCTION && self.place(start).is_none() {
+            return Err(missing_reference(start));
+        }
+        for &index in self.referenced {
             let ty = self.type_index(index).ok_or(Malformed::Index { what: "function", index })?;
-            if self.place(index).is_none() {
-                return Err(missing_reference(index));
-            }
             let Some(defined) = index.checked_sub(counts.imported_functions) else { continue };
             if self.functions[defined as usize].code.is_null() {
                 return Err(missing_reference(index));
@@ -277,6 +287,33 @@ impl Contents {
             }
         }
         Ok(())
+    }
+
+    /// Checks that the image fits the memories, and that it can be mapped.
+    fn check_image(&self) -> Result<(), Malformed> {
+        let imported = self.imported(ExternKind::Memory);
+        for run in self.image {
+            let defined = (run.memory as usize).checked_sub(imported);
+            let memory = defined.and_then(|index| self.memories.get(index));
+            let memory =
+                memory.ok_or(Malformed::Index { what: "memory of image", index: run.memory })?;
+            let size = memory.min.saturating_mul(WASM_PAGE_SIZE);
+            let fits = run.address.checked_add(run.bytes.len).is_some_and(|end| end <= size);
+            let parts = [run.address, run.bytes.len, run.bytes.ptr.addr() as u64];
+            if !fits || parts.iter().any(|part| !part.is_multiple_of(IMAGE_PAGE)) {
+                return Err(Malformed::Image);
+            }
+        }
+        Ok(())
+    }
+
+    /// The export with this name. The first look-up takes longer.
+    pub(super) fn export(&self, name: &str) -> Option<&ExportType> {
+        let by_name = self.exports_by_name.get_or_init(|| {
+            let names = self.exports.iter().map(|export| export.name.clone());
+            names.zip(0..).collect()
+        });
+        Some(&self.exports[*by_name.get(name)?])
     }
 
     /// Place of function `index` among the function references.
@@ -405,6 +442,7 @@ mod tests {
             referenced: array(vec![]),
             elems: array(vec![]),
             datas: array(vec![]),
+            image: array(vec![]),
         }
     }
 
@@ -436,6 +474,12 @@ mod tests {
         };
         assert_eq!(error(reference), Some(Malformed::Thunk(0)));
         assert_eq!(error(|m| m.start = 0), Some(missing_reference(0)));
+        let image = |m: &mut ModuleDescriptor| {
+            let (memory, bytes) = (1, array(vec![]));
+            m.image = array(vec![ImageRun { memory, reserved: 0, address: 0, bytes }]);
+        };
+        let memory_1 = Malformed::Index { what: "memory of image", index: 1 };
+        assert_eq!(error(image), Some(memory_1));
         let export = |m: &mut ModuleDescriptor| {
             m.exports = array(vec![abi::Export { name: array(vec![]), kind: 9, index: 0 }]);
         };

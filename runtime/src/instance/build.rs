@@ -18,7 +18,7 @@ use std::ffi::c_void;
 use wasm2so_abi::{ConstOp, NULL_FUNCTION, Slot, VmCtx, VmFuncRef, VmImportedFunction};
 
 /// Makes an instance of `module` with `imports` in `store`, everything in place
-/// but still zero.
+/// but still zero, except what the memories' image holds.
 ///
 /// # Errors
 /// When a memory or table cannot be had; then nothing was made.
@@ -81,8 +81,10 @@ fn allocate_memories(
     module: &Module,
 ) -> Result<Vec<MemoryData>, ResourceError> {
     let mut memories = Vec::new();
-    for &ty in &module.contents().memories {
-        match MemoryData::new(store, ty) {
+    let contents = module.contents();
+    let imported = contents.descriptor.counts.memories - contents.memories.len() as u32;
+    for (index, &ty) in (imported..).zip(&contents.memories) {
+        match MemoryData::new(store, ty, module.image(index)) {
             Ok(memory) => memories.push(memory),
             Err(error) => {
                 let taken = memories.iter().map(MemoryData::byte_len).sum();
@@ -118,9 +120,16 @@ pub(super) fn initialise(store: &mut StoreContext, instance: Instance) -> Result
         if let SegmentMode::Active { target, offset } = elem.mode {
             let table = store.table_mut(data.tables[target as usize]);
             let at = data.offset(offset);
-            table
-                .write(at, &data.elems[index])
-                .map_err(|code| host_trap(code, TrapDetail::Index(at.max(table.len()))))?;
+            if let Err(code) = table.write(at, &data.elems[index]) {
+                let detail = TrapDetail::Index(at.max(table.len()));
+                // Functions in a table of others may see the memories, to which
+                // no data was to be written yet.
+                let memories = data.memories.iter().zip(0..);
+                for (&memory, _) in memories.filter(|(_, i)| module.image(*i).is_some()) {
+                    let _ = store.memory_mut(memory).clear();
+                }
+                return Err(host_trap(code, detail));
+            }
         }
         if !matches!(elem.mode, SegmentMode::Passive) {
             data.drop_elem(index as u32);
@@ -135,6 +144,8 @@ pub(super) fn initialise(store: &mut StoreContext, instance: Instance) -> Result
                 let detail = TrapDetail::Address { address: at.max(size), memory_size: Some(size) };
                 host_trap(code, detail)
             })?;
+        }
+        if !matches!(segment.mode, SegmentMode::Passive) {
             data.drop_data(index as u32);
         }
     }

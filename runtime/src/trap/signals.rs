@@ -15,7 +15,7 @@ use super::{TrapDetail, regions};
 use crate::activation::{Activation, Left};
 use crate::signals::{action, change_action, default_action, forward, is_fault};
 use crate::unwind::Context;
-use crate::unwind::arch::{Registers, redirect};
+use crate::unwind::arch::Registers;
 
 /// The signals of memory faults. Compiled code raises no others.
 const SIGNALS: [c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
@@ -84,7 +84,7 @@ unsafe fn trap(signal: c_int, info: &siginfo_t, context: &mut ucontext_t) -> boo
     }
     // SAFETY: the code is on the activation's stack, and is wasm or called by it;
     // whatever the runtime does there itself has no destructors.
-    redirect(context, unsafe { activation.leave_interrupted(left) });
+    unsafe { activation.leave_interrupted(left, context) };
     true
 }
 

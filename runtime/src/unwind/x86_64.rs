@@ -4,7 +4,6 @@
 
 use std::arch::naked_asm;
 
-use corosensei::trap::TrapHandlerRegs;
 use gimli::{Register, X86_64};
 use wasm2so_abi::VmCtx;
 
@@ -172,21 +171,18 @@ impl Registers {
     }
 }
 
-/// Lets the interrupted code continue with `target` instead.
-pub(crate) fn redirect(context: &mut libc::ucontext_t, target: TrapHandlerRegs) {
+/// Lets the interrupted code continue with `target(argument)` instead, which
+/// sets up a stack by itself.
+pub(crate) fn redirect(
+    context: &mut libc::ucontext_t,
+    target: unsafe extern "C" fn(usize) -> !,
+    argument: usize,
+) {
     /// Direction flag: clear at every function's entry.
     const DF: i64 = 1 << 10;
-    let TrapHandlerRegs { rip, rsp, rbp, rdi, rsi } = target;
     let registers = &mut context.uc_mcontext.gregs;
-    for (number, value) in [
-        (libc::REG_RIP, rip),
-        (libc::REG_RSP, rsp),
-        (libc::REG_RBP, rbp),
-        (libc::REG_RDI, rdi),
-        (libc::REG_RSI, rsi),
-    ] {
-        registers[number as usize] = value.cast_signed();
-    }
+    registers[libc::REG_RIP as usize] = target as usize as i64;
+    registers[libc::REG_RDI as usize] = argument as i64;
     registers[libc::REG_EFL as usize] &= !DF;
 }
 

@@ -5,12 +5,14 @@
 
 mod allocations;
 mod host;
+mod images;
 mod linking;
 mod memories;
 mod sampling;
 mod stacks;
 mod state;
 mod stress;
+mod typed;
 mod watch;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,151 @@
+//! Changing between the native stack and one for wasm, on x86-64 (System V).
+//! Knows nothing of what runs on them.
+//!
+//! The frame pointers of both stacks are one chain, and the unwind tables here
+//! follow it: debuggers see wasm and the host that called it as one stack.
+
+use std::arch::naked_asm;
+use std::cell::Cell;
+use std::ffi::c_void;
+use std::mem::ManuallyDrop;
+use wasm2so_abi::{EntryThunk, Slot};
+
+/// The native stack pointer while wasm runs, else 0.
+pub(super) type NativeStack = Cell<usize>;
+
+/// Calls `thunk(code, vmctx, slots)` on the stack that ends at `stack`. Returns
+/// 0 when that returns, 1 when it was left by [`leave`].
+///
+/// # Safety
+/// The call must be in order, and `stack` aligned to 16 bytes and unused.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn enter(
+    thunk: EntryThunk,
+    code: *const c_void,
+    vmctx: *mut c_void,
+    slots: *mut Slot,
+    stack: usize,
+    native: &NativeStack,
+) -> usize {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "push rbx",
+        ".cfi_offset rbx, -24",
+        "push r12",
+        ".cfi_offset r12, -32",
+        "push r13",
+        ".cfi_offset r13, -40",
+        "push r14",
+        ".cfi_offset r14, -48",
+        "push r15",
+        ".cfi_offset r15, -56",
+        "push r9",
+        // What `leave` needs.
+        "mov [r9], rsp",
+        "mov rax, rdi",
+        "mov rdi, rsi",
+        "mov rsi, rdx",
+        "mov rdx, rcx",
+        "mov rsp, r8",
+        "call rax",
+        "lea rsp, [rbp - 48]",
+        "xor eax, eax",
+        "pop rcx",
+        "mov qword ptr [rcx], 0",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+    )
+}
+
+/// Lets the [`enter`] return that `native`, the contents of its
+/// [`NativeStack`], is of.
+///
+/// # Safety
+/// It has not returned, and nothing on its stack has a destructor.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn leave(native: usize) -> ! {
+    naked_asm!(
+        // Nobody returns from here, so no table says how.
+        "mov rsp, rdi",
+        "mov eax, 1",
+        "pop rcx",
+        "mov qword ptr [rcx], 0",
+        "pop r15",
+        "pop r14",
+        "pop r13",
+        "pop r12",
+        "pop rbx",
+        "pop rbp",
+        "ret",
+    )
+}
+
+/// Runs `f` on the native stack, below the frame of [`enter`].
+///
+/// # Safety
+/// `native` is the contents of the innermost [`NativeStack`], and wasm runs on
+/// its stack; `f` does not unwind.
+#[inline]
+pub(super) unsafe fn on_native_stack<R, F: FnOnce() -> R>(native: usize, f: F) -> R {
+    union Work<F, R> {
+        f: ManuallyDrop<F>,
+        result: ManuallyDrop<R>,
+    }
+
+    unsafe extern "C" fn run<F: FnOnce() -> R, R>(work: *mut c_void) {
+        let work = work.cast::<Work<F, R>>();
+        // SAFETY: it holds the function now, and the result from then on.
+        unsafe {
+            let f = ManuallyDrop::take(&mut (*work).f);
+            (*work).result = ManuallyDrop::new(f());
+        }
+    }
+
+    let mut work = Work { f: ManuallyDrop::new(f) };
+    // SAFETY: the native stack is unused below that frame; the caller's promise.
+    // Then the result is there.
+    unsafe {
+        call_on(native, run::<F, R>, (&raw mut work).cast());
+        ManuallyDrop::take(&mut work.result)
+    }
+}
+
+/// Calls `f(data)` on the stack that ends at `stack`.
+///
+/// # Safety
+/// As for [`on_native_stack`].
+#[unsafe(naked)]
+unsafe extern "C" fn call_on(
+    stack: usize,
+    f: unsafe extern "C" fn(*mut c_void),
+    data: *mut c_void,
+) {
+    naked_asm!(
+        ".cfi_startproc",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "mov rsp, rdi",
+        "mov rdi, rdx",
+        "call rsi",
+        "mov rsp, rbp",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+    )
+}

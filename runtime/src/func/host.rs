@@ -1,0 +1,281 @@
+//! Host functions: what they are, and how wasm calls them.
+
+use super::{Func, WasmValues, with_buffer};
+use crate::activation::call_host;
+use crate::error::{HostError, ResultError};
+use crate::imports::Extern;
+use crate::instance::Instance;
+use crate::memory::Memory;
+use crate::signature::{FuncType, TypeId};
+use crate::store::{Pinned, StoreContext, StoreId, StoreInner};
+use crate::value::Value;
+use std::ffi::c_void;
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+use wasm2so_abi::{HostBinding, Slot, VmFuncRef};
+
+/// A host function, owned by the store.
+pub(crate) struct HostFunc {
+    ty: FuncType,
+    type_id: TypeId,
+    body: Box<dyn Body>,
+    /// The function as the host itself hands it out, called from no instance.
+    binding: Binding,
+    funcref: VmFuncRef,
+}
+
+/// What a host function does.
+trait Body: Send {
+    /// Runs it.
+    ///
+    /// # Safety
+    /// `slots` holds arguments of its type that belong to the caller's store, and
+    /// has room for the results.
+    unsafe fn run(&self, caller: &mut Caller<'_>, slots: *mut Slot) -> Result<(), HostError>;
+}
+
+/// A host function as one instance imports it: the "vmctx" of its host thunk.
+#[derive(Clone)]
+#[repr(C)]
+pub(crate) struct Binding {
+    header: HostBinding,
+    func: *const HostFunc,
+    store: NonNull<StoreInner>,
+    instance: Option<Instance>,
+}
+
+impl HostFunc {
+    /// [`Func::new`].
+    pub(super) fn dynamic<F>(store: &mut StoreContext, ty: FuncType, run: F) -> Func
+    where
+        F: Fn(&mut Caller<'_>, &[Value], &mut [Value]) -> Result<(), HostError> + Send + 'static,
+    {
+        HostFunc::create(store, ty.clone(), Dynamic { ty, run })
+    }
+
+    /// [`Func::wrap`].
+    pub(super) fn typed<P, R, F>(store: &mut StoreContext, run: F) -> Func
+    where
+        P: WasmValues,
+        R: WasmValues,
+        F: Fn(&mut Caller<'_>, P) -> Result<R, HostError> + Send + 'static,
+    {
+        let ty = FuncType::new(P::TYPES, R::TYPES);
+        HostFunc::create(store, ty, Typed { run, types: PhantomData })
+    }
+
+    fn create<B: Body + 'static>(store: &mut StoreContext, ty: FuncType, body: B) -> Func {
+        let header = HostBinding { call: host_call::<B> };
+        let context = store.as_ptr();
+        let unbound = Binding { header, func: std::ptr::null(), store: context, instance: None };
+        let type_id = TypeId::of(&ty);
+        let host = Pinned::new(HostFunc {
+            ty,
+            type_id,
+            body: Box::new(body),
+            binding: unbound,
+            funcref: VmFuncRef {
+                code: std::ptr::null(),
+                local_code: std::ptr::null(),
+                tail_code: std::ptr::null(),
+                vmctx: std::ptr::null_mut(),
+                entry: None,
+                type_id: 0,
+                reserved: 0,
+            },
+        });
+        let raw = host.as_ptr();
+        // SAFETY: fresh, pinned, and used by nobody else yet.
+        let funcref = unsafe {
+            (*raw).binding.func = raw;
+            (*raw).funcref.vmctx = (&raw mut (*raw).binding).cast();
+            &raw mut (*raw).funcref
+        };
+        let store = store.inner_mut();
+        store.host_funcs.push(host);
+        if let Some(&thunk) = store.host_thunks.get(&type_id) {
+            // SAFETY: as above.
+            unsafe { HostFunc::complete(raw, type_id, thunk) };
+        }
+        let funcref = NonNull::new(funcref).expect("within an allocation");
+        // SAFETY: it lives as long as the store.
+        unsafe { Func::from_raw(store.id, funcref) }
+    }
+
+    /// Lets wasm code call the function through a reference, if `thunk`, a host
+    /// thunk of type `type_id`, fits. Before the store knows one, there is no code that
+    /// could call it.
+    ///
+    /// # Safety
+    /// `host` is alive; its body may be running.
+    pub(crate) unsafe fn complete(host: *mut HostFunc, type_id: TypeId, thunk: *const c_void) {
+        // SAFETY: a running body has references to fields other than `funcref`.
+        unsafe {
+            if (*host).type_id == type_id {
+                (*host).funcref.code = thunk;
+                (*host).funcref.type_id = type_id.get();
+            }
+        }
+    }
+
+    /// Its type.
+    pub(super) fn ty(&self) -> &FuncType {
+        &self.ty
+    }
+}
+
+impl Binding {
+    /// The same function, as imported by `instance`.
+    pub(crate) fn rebind(&self, instance: Instance) -> Binding {
+        Binding { instance: Some(instance), ..self.clone() }
+    }
+
+    /// Runs the function for the host.
+    ///
+    /// # Safety
+    /// As for [`Body::run`]; the binding is of `store`.
+    pub(super) unsafe fn run(
+        &self,
+        store: &mut StoreContext,
+        slots: *mut Slot,
+    ) -> Result<(), HostError> {
+        // SAFETY: lives as long as the store, and its body does not change.
+        let body = unsafe { &(*self.func).body };
+        // SAFETY: passed on to the caller.
+        unsafe { body.run(&mut Caller { store, instance: self.instance }, slots) }
+    }
+
+    /// The function.
+    pub(super) fn func(&self) -> &HostFunc {
+        // SAFETY: lives as long as the store, as the binding does.
+        unsafe { &*self.func }
+    }
+}
+
+/// A host function's view of whoever calls it.
+pub struct Caller<'a> {
+    store: &'a mut StoreContext,
+    instance: Option<Instance>,
+}
+
+impl Caller<'_> {
+    /// The store, to be used for anything: also to call wasm again.
+    pub fn store(&mut self) -> &mut StoreContext {
+        self.store
+    }
+
+    /// The instance that imports the function; `None` when the host calls it,
+    /// or wasm does through a reference that the host handed out.
+    pub fn instance(&self) -> Option<Instance> {
+        self.instance
+    }
+
+    /// An export of [`Caller::instance`].
+    pub fn export(&self, name: &str) -> Option<Extern> {
+        self.instance?.export(self.store, name)
+    }
+
+    /// The memory that [`Caller::instance`] exports as `memory`.
+    pub fn memory(&self) -> Option<Memory> {
+        self.instance?.own_memory(self.store)
+    }
+}
+
+/// Called by host thunks.
+///
+/// # Safety
+/// As the contract says of [`HostCall`](wasm2so_abi::HostCall); the binding's function has a body `B`.
+unsafe extern "C" fn host_call<B: Body>(
+    binding: *mut HostBinding,
+    slots: *mut Slot,
+    frame: *const usize,
+) {
+    let binding = binding.cast::<Binding>();
+    let run = || {
+        // SAFETY: bindings do not change, and live as long as the store.
+        let &Binding { func, store, instance, .. } = unsafe { &*binding };
+        // SAFETY: lives as long as the store; its body is a `B`, and does not
+        // change.
+        let body = unsafe { &*(&raw const *(*func).body).cast::<B>() };
+        // SAFETY: called from wasm, which runs while the store is borrowed and no
+        // reference into it is in use; the thunk stored the arguments, and has
+        // room for the results.
+        unsafe {
+            StoreContext::lend(store, |store| body.run(&mut Caller { store, instance }, slots))
+        }
+    };
+    // SAFETY: `frame` is the thunk's, and nothing here needs to be dropped.
+    unsafe { call_host(frame, run) }
+}
+
+/// A body that is told types and values as it runs.
+struct Dynamic<F> {
+    ty: FuncType,
+    run: F,
+}
+
+impl<F> Body for Dynamic<F>
+where
+    F: Fn(&mut Caller<'_>, &[Value], &mut [Value]) -> Result<(), HostError> + Send,
+{
+    unsafe fn run(&self, caller: &mut Caller<'_>, slots: *mut Slot) -> Result<(), HostError> {
+        let id = caller.store.inner().id;
+        let (params, results) = (self.ty.params(), self.ty.results());
+        with_buffer(Value::I32(0), params.len() + results.len(), |values| {
+            let (args, out) = values.split_at_mut(params.len());
+            for (i, (arg, &ty)) in args.iter_mut().zip(params).enumerate() {
+                // SAFETY: the caller's promise.
+                *arg = unsafe { Value::from_slot(*slots.add(i), ty, id) };
+            }
+            for (result, &ty) in out.iter_mut().zip(results) {
+                *result = Value::default_of(ty);
+            }
+            (self.run)(caller, args, out)?;
+            check_results(&self.ty, out, id)?;
+            for (i, result) in out.iter().enumerate() {
+                // SAFETY: there is room for the results.
+                unsafe { *slots.add(i) = result.to_slot() };
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A body that knows its types.
+struct Typed<F, P, R> {
+    run: F,
+    types: PhantomData<fn(P) -> R>,
+}
+
+impl<F, P, R> Body for Typed<F, P, R>
+where
+    P: WasmValues,
+    R: WasmValues,
+    F: Fn(&mut Caller<'_>, P) -> Result<R, HostError> + Send,
+{
+    unsafe fn run(&self, caller: &mut Caller<'_>, slots: *mut Slot) -> Result<(), HostError> {
+        let id = caller.store.inner().id;
+        // SAFETY: the caller's promise.
+        let results = (self.run)(caller, unsafe { P::load(slots, id) })?;
+        if let Some(index) = results.stranger(id) {
+            return Err(ResultError::OtherStore { index }.into());
+        }
+        // SAFETY: there is room for the results.
+        unsafe { results.store(slots) };
+        Ok(())
+    }
+}
+
+/// Whether a host function's results are what its type promises.
+fn check_results(ty: &FuncType, results: &[Value], store: StoreId) -> Result<(), ResultError> {
+    for (index, (result, &expected)) in results.iter().zip(ty.results()).enumerate() {
+        let found = result.ty();
+        if found != expected {
+            return Err(ResultError::Type { index, expected, found });
+        }
+        if !result.belongs_to(store) {
+            return Err(ResultError::OtherStore { index });
+        }
+    }
+    Ok(())
+}
