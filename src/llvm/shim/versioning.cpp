@@ -266,13 +266,19 @@ private:
     return SE.getAddExpr(Rest, SE.getConstant(Value));
   }
 
-  // The constant that is part of the sum `S`, or of where the sequence `S` of an
-  // outer loop starts.
+  // A constant that is part of the sum `S`, or of where the sequences of outer
+  // loops start that are.
   static const SCEVConstant *constantPart(const SCEV *S) {
-    while (auto *Sequence = dyn_cast<SCEVAddRecExpr>(S))
-      S = Sequence->getStart();
-    auto *Sum = dyn_cast<SCEVAddExpr>(S);
-    return Sum ? dyn_cast<SCEVConstant>(Sum->getOperand(0)) : nullptr;
+    if (auto *Sequence = dyn_cast<SCEVAddRecExpr>(S))
+      return constantPart(Sequence->getStart());
+    if (auto *Sum = dyn_cast<SCEVAddExpr>(S))
+      for (const SCEV *Operand : Sum->operands()) {
+        if (auto *Constant = dyn_cast<SCEVConstant>(Operand))
+          return Constant;
+        if (const SCEVConstant *Part = constantPart(Operand))
+          return Part;
+      }
+    return nullptr;
   }
 
   std::optional<Span> sequence(const SCEVAddRecExpr &S) {
