@@ -33,7 +33,7 @@ fn main() {
         .define("__STDC_FORMAT_MACROS", None)
         .define("__STDC_LIMIT_MACROS", None)
         .files(
-            ["codegen", "link", "optimise", "versioning"].map(|f| format!("src/llvm/shim/{f}.cpp")),
+            ["codegen", "conversions", "link", "optimise", "versioning"].map(|f| format!("src/llvm/shim/{f}.cpp")),
         )
         .compile("wasm2so_shim");
 

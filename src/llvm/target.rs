@@ -177,7 +177,7 @@ const OPTIMISE: &str = "\
     loop(indvars,loop-deletion,loop-unroll-full),\
     gvn,dse,adce,\
     LOOPS\
-    simplifycfg,instcombine<no-verify-fixpoint>),\
+    simplifycfg,instcombine<no-verify-fixpoint>,fast-conversions),\
     globaldce";
 
 /// Passes for functions in which `version-loops` has made accesses plain, which

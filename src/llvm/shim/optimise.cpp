@@ -1,5 +1,6 @@
 // The optimisation pipeline: LLVM's passes, and ours between them.
 
+#include "conversions.h"
 #include "versioning.h"
 
 #include "llvm/Analysis/CGSCCPassManager.h"
@@ -14,8 +15,8 @@
 using namespace llvm;
 
 // Runs the passes of `Pipeline`, in LLVM's notation, on `ModuleRef`. In it,
-// `version-loops` is our pass, after which the passes of `Versioned` run on the
-// functions that it changed.
+// `fast-conversions` and `version-loops` are ours; after the latter the passes of
+// `Versioned` run on the functions that it changed.
 //
 // Returns null, or what LLVM says of the notation.
 extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
@@ -35,6 +36,10 @@ extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
 
   Builder.registerPipelineParsingCallback(
       [&](StringRef Name, FunctionPassManager &Passes, ArrayRef<PassBuilder::PipelineElement>) {
+        if (Name == "fast-conversions") {
+          Passes.addPass(wasm2so::FastConversions());
+          return true;
+        }
         if (Name != "version-loops")
           return false;
         FunctionPassManager Then;
