@@ -32,7 +32,7 @@ fn main() {
         .define("__STDC_CONSTANT_MACROS", None)
         .define("__STDC_FORMAT_MACROS", None)
         .define("__STDC_LIMIT_MACROS", None)
-        .files(["src/llvm/shim/codegen.cpp", "src/llvm/shim/link.cpp"])
+        .files(["codegen", "gate", "link"].map(|name| format!("src/llvm/shim/{name}.cpp")))
         .compile("wasm2so_shim");
 
     println!("cargo:rustc-link-search=native={}", llvm(&config, "--libdir", wanted));
