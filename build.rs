@@ -33,7 +33,8 @@ fn main() {
         .define("__STDC_FORMAT_MACROS", None)
         .define("__STDC_LIMIT_MACROS", None)
         .files(
-            ["codegen", "conversions", "link", "optimise", "versioning"].map(|f| format!("src/llvm/shim/{f}.cpp")),
+            ["codegen", "conversions", "gate", "link", "optimise", "versioning"]
+                .map(|name| format!("src/llvm/shim/{name}.cpp")),
         )
         .compile("wasm2so_shim");
 

@@ -19,8 +19,9 @@ pub mod module;
 pub mod options;
 pub mod translate;
 
+use emit::link::{self, Part};
 use emit::shards::{self, Input, Plan, ShardOutput};
-use emit::{descriptor, kept, link};
+use emit::{descriptor, kept};
 use error::Error;
 use llvm::sys::StampReport;
 use llvm::target::Cpu;
@@ -76,35 +77,36 @@ pub fn compile(
     let plan = Plan::new(&module, options.emit, &cpu)?;
     let input = Input { module: &module, file_name, options, cpu: &cpu, plan: &plan };
     progress.total(plan.shards.len() + 1);
-    let outputs = compile_shards(&input, progress)?;
-
-    let mut stamps = StampReport::default();
-    for shard in &outputs {
-        stamps += shard.stamps;
-        for complaint in shard.complaints.lines() {
-            tracing::warn!("no exact location: {complaint}");
-        }
-    }
-    let mut objects: Vec<Vec<u8>> = outputs.into_iter().map(|o| o.bytes).collect();
-    match options.emit {
+    let stamps = match options.emit {
         Emit::Assembly | Emit::LlvmIr => {
-            std::fs::write(output, objects.concat()).map_err(|source| Error::Io {
+            let (texts, stamps) = compile_shards(&input, progress, Ok)?;
+            std::fs::write(output, texts.concat()).map_err(|source| Error::Io {
                 action: "write",
                 path: output.to_owned(),
                 source,
             })?;
+            stamps
         }
         Emit::Object | Emit::SharedObject => {
+            let part = |bytes: Vec<u8>| Part::new(&bytes, output);
+            let (mut objects, stamps) = compile_shards(&input, progress, part)?;
             let kept = kept::sections(&module, wasm, options);
-            objects.push(descriptor::write(&module, file_name, &cpu, &plan, &kept));
+            objects.push(part(descriptor::write(&module, file_name, &cpu, &plan, &kept))?);
             link::link(&objects, output, options.emit == Emit::SharedObject, options)?;
+            stamps
         }
-    }
+    };
     progress.step();
     Ok(Summary { functions: module.bodies.len(), shards: plan.shards.len(), stamps })
 }
 
-fn compile_shards(input: &Input<'_>, progress: &dyn Progress) -> Result<Vec<ShardOutput>, Error> {
+/// Compiles all shards; `keep` puts away the bytes of each as soon as they are
+/// there.
+fn compile_shards<T: Send>(
+    input: &Input<'_>,
+    progress: &dyn Progress,
+    keep: impl Fn(Vec<u8>) -> Result<T, Error> + Sync,
+) -> Result<(Vec<T>, StampReport), Error> {
     let jobs = match input.options.jobs {
         0 => std::thread::available_parallelism().map_or(1, usize::from),
         jobs => jobs,
@@ -115,16 +117,24 @@ fn compile_shards(input: &Input<'_>, progress: &dyn Progress) -> Result<Vec<Shar
         .stack_size(64 << 20)
         .build()
         .map_err(|e| Error::Llvm(format!("cannot start threads: {e}")))?;
-    pool.install(|| {
-        input
-            .plan
-            .shards
-            .par_iter()
-            .map(|shard| {
-                let output = shards::compile(input, shard);
-                progress.step();
-                output
-            })
-            .collect()
-    })
+    let outputs = pool.install(|| {
+        let shards = input.plan.shards.par_iter();
+        // One at a time: who is done early takes over what is left.
+        let outputs = shards.with_max_len(1).map(|shard| {
+            let ShardOutput { bytes, stamps, complaints } = shards::compile(input, shard)?;
+            progress.step();
+            Ok((keep(bytes)?, stamps, complaints))
+        });
+        outputs.collect::<Result<Vec<_>, Error>>()
+    })?;
+    let mut total = StampReport::default();
+    let mut kept = Vec::with_capacity(outputs.len());
+    for (bytes, stamps, complaints) in outputs {
+        total += stamps;
+        for complaint in complaints.lines() {
+            tracing::warn!("no exact location: {complaint}");
+        }
+        kept.push(bytes);
+    }
+    Ok((kept, total))
 }

@@ -2,6 +2,7 @@
 
 use super::output::STANDARD;
 use anyhow::{Context, Result, bail};
+use std::borrow::Cow;
 use std::io::Read;
 use std::path::Path;
 use wasm2so::error::Error;
@@ -27,7 +28,7 @@ impl Source {
     }
 
     /// The binary format of what may be text.
-    pub fn to_wasm(&self) -> Result<Vec<u8>> {
+    pub fn to_wasm(&self) -> Result<Cow<'_, [u8]>> {
         let bytes = &self.bytes;
         if bytes.is_empty() {
             bail!("it is empty");
@@ -40,6 +41,6 @@ impl Source {
             bail!("it is no WebAssembly: neither text nor a binary, which starts with `\\0asm`");
         }
         let wasm = wat::Parser::new().parse_bytes(Some(Path::new(&self.name)), bytes);
-        Ok(wasm.map_err(|e| Error::Text(e.to_string()))?.into_owned())
+        Ok(wasm.map_err(|e| Error::Text(e.to_string()))?)
     }
 }

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::llvm::sys;
 use crate::options::Options;
-use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::fs::{MemfdFlags, Mode, OFlags, memfd_create};
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
@@ -26,39 +26,49 @@ const SHARED: &[&str] = &[
     "-zseparate-code",
 ];
 
+/// An object that waits to be linked, in a file that has no name, so that it
+/// takes no memory meanwhile.
+pub struct Part(File);
+
+impl Part {
+    /// Writes `bytes`, on the file system of `output` if that can do it, else to
+    /// memory.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub fn new(bytes: &[u8], output: &Path) -> Result<Self, Error> {
+        let directory = output.parent().filter(|d| !d.as_os_str().is_empty());
+        let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC;
+        rustix::fs::open(directory.unwrap_or(Path::new(".")), flags, Mode::RUSR | Mode::WUSR)
+            .or_else(|_| memfd_create("wasm2so.o", MemfdFlags::CLOEXEC))
+            .map_err(std::io::Error::from)
+            .and_then(|file| {
+                let mut file = File::from(file);
+                file.write_all(bytes)?;
+                Ok(Part(file))
+            })
+            .map_err(|source| Error::Io {
+                action: "write",
+                path: "an object to be linked".into(),
+                source,
+            })
+    }
+}
+
 /// Links `objects` into `output`: a shared object, or one relocatable object.
 ///
 /// # Errors
-/// [`Error::Link`] with the linker's words, [`Error::Io`] when the objects
-/// cannot be handed over.
-pub fn link(
-    objects: &[Vec<u8>],
-    output: &Path,
-    shared: bool,
-    options: &Options,
-) -> Result<(), Error> {
-    // LLD takes paths; these lead into memory.
-    let files = objects.iter().map(|bytes| memory_file(bytes)).collect::<Result<Vec<_>, _>>()?;
+/// [`Error::Link`] with the linker's words.
+pub fn link(objects: &[Part], output: &Path, shared: bool, options: &Options) -> Result<(), Error> {
     let own = std::process::id();
     let mut args: Vec<OsString> = vec!["-o".into(), output.into()];
     args.extend(if shared { SHARED } else { &["-r"] }.iter().map(Into::into));
-    args.extend(files.iter().map(|f| format!("/proc/{own}/fd/{}", f.as_raw_fd()).into()));
+    // Linkers take paths; these lead to files without one.
+    args.extend(objects.iter().map(|o| format!("/proc/{own}/fd/{}", o.0.as_raw_fd()).into()));
     match &options.linker {
         None => sys::lld(&args).map_err(Error::Link),
         Some(linker) => external(linker, &args, output),
     }
-}
-
-fn memory_file(bytes: &[u8]) -> Result<File, Error> {
-    let io = |source: std::io::Error| Error::Io {
-        action: "write",
-        path: "an object in memory".into(),
-        source,
-    };
-    let mut file =
-        File::from(memfd_create("wasm2so.o", MemfdFlags::CLOEXEC).map_err(|e| io(e.into()))?);
-    file.write_all(bytes).map_err(io)?;
-    Ok(file)
 }
 
 fn external(linker: &Path, args: &[OsString], target: &Path) -> Result<(), Error> {

@@ -22,11 +22,23 @@ use wasmparser::Operator;
 /// keep several processors busy on an ordinary module.
 const SHARD_BYTES: u64 = 128 << 10;
 
+/// Shards of larger modules hold more: each keeps a file open until it is linked.
+const MAX_SHARDS: u64 = 512;
+
+/// A function with more loops than this is a shard of its own, without the
+/// passes that take quadratic time over them; so is one of more bytes than that.
+/// The largest interpreters that people write have a tenth of either.
+const MANY_LOOPS: usize = 400;
+const GIANT_BYTES: u64 = 512 << 10;
+
 /// A piece of work for one thread.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shard {
     /// Functions with these indices.
     functions: Range<u32>,
+    /// It is one giant function, which gets no passes that take more than linear
+    /// time.
+    giant: bool,
     /// Also the thunks and the trap function.
     thunks: bool,
 }
@@ -59,13 +71,16 @@ impl Plan {
     /// When a body does not parse, which validation excludes.
     pub fn new(module: &WasmModule<'_>, emit: Emit, cpu: &Cpu) -> Result<Self, Error> {
         let runs = match emit {
-            Emit::SharedObject | Emit::Object => runs(module),
+            Emit::SharedObject | Emit::Object => runs(module)?,
             Emit::Assembly | Emit::LlvmIr => vec![module.defined_functions()],
         };
         let Calls { private, tail_calls } = Calls::of(module, &runs)?;
         let last = runs.len() - 1;
-        let shard = |(i, functions)| Shard { functions, thunks: i == last };
-        let shards = runs.into_iter().enumerate().map(shard).collect();
+        let shard = |(i, functions): (usize, Range<u32>)| {
+            let giant = functions.len() == 1 && is_giant(module, functions.start)?;
+            Ok(Shard { functions, giant, thunks: i == last })
+        };
+        let shards = runs.into_iter().enumerate().map(shard).collect::<Result<_, Error>>()?;
         let memory_in_gs = !tail_calls && !module.memories.is_empty() && cpu.has_gs_base();
         Ok(Plan { shards, private, conventions: Conventions { tail_calls, memory_in_gs } })
     }
@@ -77,15 +92,17 @@ impl Plan {
 }
 
 /// Neighbours that share a shard: at least one run, possibly empty.
-fn runs(module: &WasmModule<'_>) -> Vec<Range<u32>> {
+fn runs(module: &WasmModule<'_>) -> Result<Vec<Range<u32>>, Error> {
     let all = module.defined_functions();
+    let limit = SHARD_BYTES.max(module.code_section.len() as u64 / MAX_SHARDS);
     let mut start = all.start;
     let mut runs = Vec::new();
     let mut filled = 0;
     for index in all.clone() {
-        let body = module.body(index).expect("the range holds defined functions");
-        let size = body.range.end - body.range.start;
-        if filled > 0 && filled + size > SHARD_BYTES {
+        let range = &module.body(index).expect("the range holds defined functions").range;
+        let giant = is_giant(module, index)?;
+        let size = if giant { limit } else { range.end - range.start };
+        if filled > 0 && filled + size > limit {
             runs.push(start..index);
             start = index;
             filled = 0;
@@ -93,7 +110,22 @@ fn runs(module: &WasmModule<'_>) -> Vec<Range<u32>> {
         filled += size;
     }
     runs.push(start..all.end);
-    runs
+    Ok(runs)
+}
+
+/// Whether function `index` is one for [`Shard::giant`].
+fn is_giant(module: &WasmModule<'_>, index: u32) -> Result<bool, Error> {
+    let body = module.body(index).expect("runs hold defined functions");
+    let size = body.range.end - body.range.start;
+    // A loop takes three bytes.
+    if size > GIANT_BYTES || size < 3 * MANY_LOOPS as u64 {
+        return Ok(size > GIANT_BYTES);
+    }
+    let mut loops = 0;
+    for operator in body.reader.get_operators_reader()? {
+        loops += usize::from(matches!(operator?, Operator::Loop { .. }));
+    }
+    Ok(loops > MANY_LOOPS)
 }
 
 /// Who calls whom, and how.
@@ -155,6 +187,9 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
     let Range { start, end } = shard.functions;
     let llvm = context.create_module(&format!("functions {start}..{end}"));
     sys::configure(llvm.get_context());
+    if shard.giant {
+        sys::skip_costly_passes(llvm.get_context());
+    }
     let machine = target::machine(input.cpu, input.options.opt_level);
     llvm.set_triple(&machine.get_triple());
     llvm.set_data_layout(&machine.get_target_data().get_data_layout());

@@ -7,7 +7,7 @@ use inkwell::llvm_sys::core::{
     LLVMDisposeMessage, LLVMGetBufferSize, LLVMGetBufferStart, LLVMGetDiagInfoDescription,
     LLVMGetDiagInfoSeverity,
 };
-use inkwell::llvm_sys::prelude::{LLVMMemoryBufferRef, LLVMModuleRef};
+use inkwell::llvm_sys::prelude::{LLVMContextRef, LLVMMemoryBufferRef, LLVMModuleRef};
 use inkwell::llvm_sys::target_machine::LLVMTargetMachineRef;
 use inkwell::llvm_sys::{LLVMDiagnosticInfo, LLVMDiagnosticSeverity};
 use inkwell::module::Module;
@@ -93,6 +93,12 @@ pub fn configure(context: ContextRef<'_>) {
     }
 }
 
+/// Keeps passes that take more than linear time off the functions of `context`.
+pub fn skip_costly_passes(context: ContextRef<'_>) {
+    // SAFETY: the context is live; what it is given to consult is static.
+    unsafe { wasm2so_skip_costly_passes(context.raw()) }
+}
+
 /// What the stamping pass saw. Mirrors `Wasm2soStampReport` in the shim.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
@@ -158,6 +164,7 @@ unsafe extern "C" {
         output: *mut LLVMMemoryBufferRef,
         complaints: *mut LLVMMemoryBufferRef,
     ) -> c_int;
+    fn wasm2so_skip_costly_passes(context: LLVMContextRef);
     fn wasm2so_cpu_features(
         triple: *const c_char,
         cpu: *const c_char,

@@ -29,6 +29,15 @@ fn modules() -> Vec<(&'static str, String, i32)> {
     vec![
         ("blocks", deep("block", "local.get 0 br_if 9999", "end", 10_000), 7),
         ("loops", deep("loop", "i32.const 0 br_if 2999", "end", 3000), 7),
+        (
+            "loops in a row",
+            function(&format!(
+                "{} {get}",
+                each(3000, |_| "loop local.get 0 i32.const 1 i32.sub local.tee 0 br_if 0 end \
+                                i32.const 5 local.set 0")
+            )),
+            5,
+        ),
         ("ifs", deep("local.get 0 if", "nop", "else unreachable end", 3000), 7),
         (
             "br_table",

@@ -22,6 +22,7 @@
 #include "llvm/IR/Instructions.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/MDBuilder.h"
+#include "llvm/IR/OptBisect.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -213,6 +214,23 @@ private:
 
 char StampPass::ID = 0;
 
+// Leaves out the passes that the context's gate refuses (see gate.cpp). They
+// would skip every function themselves, but not before the analyses that they
+// require had run.
+class GatedPassManager : public legacy::PassManager {
+  const OptPassGate &Gate;
+
+public:
+  explicit GatedPassManager(const OptPassGate &Gate) : Gate(Gate) {}
+
+  void add(Pass *P) override {
+    if (Gate.isEnabled() && !Gate.shouldRunPass(P->getPassName(), "module"))
+      delete P;
+    else
+      legacy::PassManager::add(P);
+  }
+};
+
 } // namespace
 
 // Emits `ModuleRef` as assembly (FileType 0) or an object (1).
@@ -235,7 +253,7 @@ extern "C" int wasm2so_emit(LLVMModuleRef ModuleRef, LLVMTargetMachineRef Machin
   raw_string_ostream ComplaintStream(ComplaintText);
 
   // The steps of CodeGenTargetMachineImpl::addPassesToEmitFile, plus ours.
-  legacy::PassManager PM;
+  GatedPassManager PM(M.getContext().getOptPassGate());
   // Without these, code generation knows of no memcpy and expands it to loops.
   PM.add(new TargetLibraryInfoWrapperPass(TM.getTargetTriple()));
   PM.add(new RuntimeLibraryInfoWrapper(TM.getTargetTriple()));

@@ -8,6 +8,7 @@
 #include "llvm/IR/Module.h"
 #include "llvm/IR/PassManager.h"
 #include "llvm/Passes/PassBuilder.h"
+#include "llvm/Passes/StandardInstrumentations.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm-c/TargetMachine.h"
@@ -23,7 +24,14 @@ extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
                                                 LLVMTargetMachineRef MachineRef,
                                                 const char *Pipeline, const char *Versioned,
                                                 const Wasm2soMemories *Memories) {
-  PassBuilder Builder(reinterpret_cast<TargetMachine *>(MachineRef));
+  Module &M = *unwrap(ModuleRef);
+  // Lets the context's gate keep passes off giant functions.
+  PassInstrumentationCallbacks Callbacks;
+  OptPassGateInstrumentation Gate(M.getContext());
+  Gate.registerCallbacks(Callbacks);
+  Callbacks.addClassToPassName(wasm2so::VersionLoops::name(), "version-loops");
+  PassBuilder Builder(reinterpret_cast<TargetMachine *>(MachineRef), PipelineTuningOptions(),
+                      std::nullopt, &Callbacks);
   LoopAnalysisManager Loops;
   FunctionAnalysisManager Functions;
   CGSCCAnalysisManager Components;
@@ -52,6 +60,6 @@ extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
   ModulePassManager Passes;
   if (Error Wrong = Builder.parsePassPipeline(Passes, Pipeline))
     return wrap(MemoryBuffer::getMemBufferCopy(toString(std::move(Wrong))).release());
-  Passes.run(*unwrap(ModuleRef), Modules);
+  Passes.run(M, Modules);
   return nullptr;
 }
