@@ -126,10 +126,9 @@ fn function(random: &mut Random, index: usize) -> String {
         }
         _ => (
             String::new(),
-            format!(
-                "(local.set $i (i32.add (local.get $i) (i32.const 1)))
+            "(local.set $i (i32.add (local.get $i) (i32.const 1)))
                  (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1))))"
-            ),
+                .to_owned(),
         ),
     };
     let whole = format!("(block $exit (loop $again {before} {statements} {moves} {after}))");
@@ -200,10 +199,9 @@ fn statement(random: &mut Random, size: i32) -> String {
             access(random, "i32.load", size)
         ),
         // A table; the byte may as well be one that was just stored.
-        9 => format!(
-            "(local.set $s (i64.xor (local.get $s) (i64.load32_u offset=2048
+        9 => "(local.set $s (i64.xor (local.get $s) (i64.load32_u offset=2048
                 (i32.shl (i32.load8_u (local.get $q)) (i32.const 2)))))"
-        ),
+            .to_owned(),
         10 => {
             let inner = statement(random, size);
             format!("(if (i32.and (local.get $i) (local.get $x)) (then {inner}))")

@@ -5,7 +5,7 @@
 use std::path::Path;
 use wasm2so_oracle::report::Report;
 use wasm2so_oracle::subject::Build;
-use wasm2so_oracle::{cases, kinds, smith};
+use wasm2so_oracle::{cases, kinds, loops, smith};
 
 /// The report of what `run` judges; nothing may be wrong.
 fn report(name: &str, run: impl FnOnce(&mut Report) -> anyhow::Result<()>) -> Report {
@@ -35,4 +35,11 @@ fn random_modules() {
     let report = report("smith", |report| smith::run(1, 0, 60, &Build::all(), report));
     let deep: usize = report.depths.range(3..).map(|(_, count)| count).sum();
     assert!(report.traps() > 300 && deep > 100, "{report}");
+}
+
+#[test]
+fn random_loops() {
+    let builds = &Build::all()[..2];
+    let report = report("loops", |report| loops::run(1, 0, 40, builds, report));
+    assert!(report.traps() > 10_000, "{report}");
 }
