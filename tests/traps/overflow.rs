@@ -1,8 +1,9 @@
 //! The stack used up: always a trap, with the right functions at both ends.
 //!
 //! Which machine instruction touches the guard first depends on the code. So of
-//! the innermost frame only the function is certain, and that the offset is an
-//! instruction of it, or its start; all other frames are exact.
+//! the innermost machine frame, and what is inlined there, only the functions are
+//! certain, and that the offsets are instructions of them, or their starts; all
+//! other frames are exact.
 
 use crate::LEVELS;
 use crate::check::{call, load};
@@ -36,14 +37,17 @@ fn check(truth: &Truth, trap: &Trap, cycle: &[&str], outermost: &[&str], context
     let frames = wasm_frames(trap);
     assert!(frames.len() > 20, "{context}: {} frames", frames.len());
     let functions: Vec<_> = cycle.iter().map(|(function, _)| *function).collect();
-    let innermost = frames[0];
-    let offset = innermost.module_offset.expect("never without");
-    assert!(functions.contains(&innermost.func_index), "{context}: {innermost:?}");
-    let function = truth.function(innermost.func_index.unwrap()).unwrap();
-    let known = offset == function.body.start || truth.at(offset).is_some();
-    assert!(known && function.body.contains(&offset), "{context}: {innermost:?}");
+    let machine = 1 + frames.iter().position(|frame| !frame.inlined).expect("the outermost");
+    for innermost in &frames[..machine] {
+        let offset = innermost.module_offset.expect("never without");
+        assert!(functions.contains(&innermost.func_index), "{context}: {innermost:?}");
+        let function = truth.function(innermost.func_index.unwrap()).unwrap();
+        let known = offset == function.body.start || truth.at(offset).is_some();
+        assert!(known && function.body.contains(&offset), "{context}: {innermost:?}");
+    }
 
-    let (rest, ends) = frames[1..].split_at(frames.len() - 1 - outermost.len());
+    let others = &frames[machine..];
+    let (rest, ends) = others.split_at(others.len() - outermost.len());
     for frame in rest {
         let place = (frame.func_index, frame.module_offset);
         assert!(cycle.contains(&place), "{context}: {frame:?}");

@@ -134,6 +134,9 @@ unsafe extern "C" fn call_on(
 ) {
     naked_asm!(
         ".cfi_startproc",
+        // gdb takes frames that are further in than the one before for a broken
+        // stack, but not beyond such a frame.
+        ".cfi_signal_frame",
         "push rbp",
         ".cfi_def_cfa_offset 16",
         ".cfi_offset rbp, -16",

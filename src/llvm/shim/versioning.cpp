@@ -117,6 +117,7 @@ private:
       for (Instruction &I : *BB) {
         if (++Instructions > MostInstructions)
           return false;
+        Stores |= isa<StoreInst>(I);
         auto *Call = dyn_cast<CallBase>(&I);
         if (Call ? !isa<IntrinsicInst>(Call) || Call->mayReadOrWriteMemory()
                  : I.isFenceLike() || isa<AtomicRMWInst, AtomicCmpXchgInst>(I))
@@ -132,8 +133,10 @@ private:
     return !Accesses.empty() && Ends.size() + AtMost.size() <= MostChecks;
   }
 
+  // A loop that may end early and stores nothing searches, and mostly ends soon.
   bool countIterations() {
-    const SCEV *Count = SE.getPredicatedSymbolicMaxBackedgeTakenCount(&L, Predicates);
+    const SCEV *Count = Stores ? SE.getPredicatedSymbolicMaxBackedgeTakenCount(&L, Predicates)
+                               : SE.getPredicatedBackedgeTakenCount(&L, Predicates);
     if (isa<SCEVCouldNotCompute>(Count) || SE.getTypeSizeInBits(Count->getType()) > 64)
       return false;
     if (auto *Constant = dyn_cast<SCEVConstant>(Count))
@@ -177,7 +180,6 @@ private:
     uint64_t Size = SE.getDataLayout().getTypeStoreSize(getLoadStoreType(&I));
     addEnd(*Memory, SE.getAddExpr(Where->Most, number(Size)));
     Accesses.push_back({&I, Root, *Where});
-    Stores |= isa<StoreInst>(I);
     return true;
   }
 
