@@ -6,7 +6,9 @@
 //! trap. Volatile alone does not keep LLVM from replacing a phi of two loads by
 //! one load of a phi, with no location; it leaves atomic ones alone, so until
 //! code generation (which takes the mark off) accesses are unordered atomic
-//! too. Alignment hints promise nothing, so every access has alignment 1.
+//! too. The optimiser's `version-loops` makes plain accesses of those that a
+//! check before a loop has proved in bounds. Alignment hints promise nothing, so
+//! every access has alignment 1.
 
 use super::{FuncTranslator, Result};
 use inkwell::AtomicOrdering;
