@@ -167,6 +167,11 @@ private:
       }
       Root = GEP->getPointerOperand();
     }
+    // An address that is constant is one in the memory that starts at null of GS.
+    if (auto *Number = addressNumber(Root)) {
+      Offset = SE.getAddExpr(Offset, SE.getConstant(I64, Number->getZExtValue()));
+      Root = ConstantPointerNull::get(cast<PointerType>(Root->getType()));
+    }
     // A field of the instance cannot fault, and stays volatile.
     if (Root == F.getArg(0))
       return isa<SCEVConstant>(Offset);
@@ -181,6 +186,13 @@ private:
     addEnd(*Memory, SE.getAddExpr(Where->Most, number(Size)));
     Accesses.push_back({&I, Root, *Where});
     return true;
+  }
+
+  // The number that the constant address `Pointer` is.
+  static const ConstantInt *addressNumber(const Value *Pointer) {
+    auto *Cast = dyn_cast<ConstantExpr>(Pointer);
+    bool IsNumber = Cast && Cast->getOpcode() == Instruction::IntToPtr;
+    return IsNumber ? dyn_cast<ConstantInt>(Cast->getOperand(0)) : nullptr;
   }
 
   void addEnd(uint64_t Memory, const SCEV *End) {
@@ -456,11 +468,10 @@ private:
       const SCEV *Start = Offset.Start;
       int64_t Constant = 0;
       if (auto *Sum = dyn_cast<SCEVAddExpr>(Start))
-        if (auto *First = dyn_cast<SCEVConstant>(Sum->getOperand(0)))
-          {
-            Constant = First->getAPInt().getSExtValue();
-            Start = SE.getMinusSCEV(Start, First);
-          }
+        if (auto *First = dyn_cast<SCEVConstant>(Sum->getOperand(0))) {
+          Constant = First->getAPInt().getSExtValue();
+          Start = SE.getMinusSCEV(Start, First);
+        }
       Value *&Address = Addresses[{Root, Start, Offset.Step}];
       if (!Address) {
         Instruction *Place = Preheader->getTerminator();
