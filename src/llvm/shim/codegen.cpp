@@ -49,14 +49,6 @@ constexpr unsigned MemoryInGs = 256;
 
 using ScopeMap = DenseMap<const MDNode *, DebugLoc>;
 
-// Accesses are marked atomic only to keep the optimiser off them.
-void takeOffAtomic(Instruction &I) {
-  if (auto *Load = dyn_cast<LoadInst>(&I))
-    Load->setAtomic(AtomicOrdering::NotAtomic);
-  else if (auto *Store = dyn_cast<StoreInst>(&I))
-    Store->setAtomic(AtomicOrdering::NotAtomic);
-}
-
 // Whether a user of the vector `V` takes its lanes apart.
 bool movesLanes(const Value &V) {
   return any_of(V.users(), [](const User *U) {
@@ -99,7 +91,7 @@ ScopeMap markAccesses(Module &M) {
       for (Instruction &I : BB) {
         if (!I.isVolatile())
           continue;
-        takeOffAtomic(I);
+        wasm2so::takeOffAtomic(I);
         keepWhole(I, Extracts);
         if (!I.getDebugLoc())
           continue;

@@ -37,6 +37,13 @@ MDNode *provedScopes(LLVMContext &Context) {
   return MDNode::get(Context, {MDNode::get(Context, {Name, Domain})});
 }
 
+void takeOffAtomic(Instruction &I) {
+  if (auto *Load = dyn_cast<LoadInst>(&I))
+    Load->setAtomic(AtomicOrdering::NotAtomic);
+  else if (auto *Store = dyn_cast<StoreInst>(&I))
+    Store->setAtomic(AtomicOrdering::NotAtomic);
+}
+
 namespace {
 
 // Larger loops gain little, and their clones cost much.
@@ -455,14 +462,12 @@ private:
     DenseMap<std::tuple<Value *, const SCEV *, const SCEV *>, Value *> Addresses;
     MDNode *Proved = provedScopes(F.getContext());
     for (auto &[I, Root, Offset] : Accesses) {
-      cast<Instruction>(I)->setMetadata(LLVMContext::MD_alias_scope, Proved);
-      if (auto *Load = dyn_cast<LoadInst>(I)) {
+      I->setMetadata(LLVMContext::MD_alias_scope, Proved);
+      takeOffAtomic(*I);
+      if (auto *Load = dyn_cast<LoadInst>(I))
         Load->setVolatile(false);
-        Load->setAtomic(AtomicOrdering::NotAtomic);
-      } else {
+      else
         cast<StoreInst>(I)->setVolatile(false);
-        cast<StoreInst>(I)->setAtomic(AtomicOrdering::NotAtomic);
-      }
       if (!Offset.Exact)
         continue;
       const SCEV *Start = Offset.Start;

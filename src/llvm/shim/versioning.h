@@ -37,4 +37,7 @@ public:
 // machine code, from accesses of other things.
 llvm::MDNode *provedScopes(llvm::LLVMContext &Context);
 
+// Takes the atomic mark off an access that has it only to keep the optimiser off.
+void takeOffAtomic(llvm::Instruction &I);
+
 } // namespace wasm2so
