@@ -5,6 +5,9 @@
 #[allow(missing_docs)]
 pub enum OptLevel {
     O0,
+    /// For debuggers: like `O0`, and at each wasm instruction there is somewhere to
+    /// stop, with all variables and operands in memory.
+    Og,
     O1,
     O2,
     #[default]
@@ -18,8 +21,10 @@ pub enum DebugLevel {
     None,
     /// Line table and inlined functions: all that traces need.
     Line,
-    /// Also the functions' types.
+    /// Also every function, for debuggers to find by name.
     #[default]
+    Functions,
+    /// Also types and variables.
     Full,
 }
 

@@ -27,7 +27,8 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
 
-    /// Optimisation level, 0 to 3.
+    /// Optimisation level: 0 to 3, or `g` for debuggers, which then stop at each
+    /// wasm instruction and see and change all variables.
     #[arg(short = 'O', value_name = "LEVEL", default_value = "3", hide_possible_values = true)]
     opt_level: Level,
 
@@ -54,9 +55,10 @@ pub struct Args {
     )]
     jobs: usize,
 
-    /// Debug information. It changes neither the code nor its speed.
-    #[arg(long, value_name = "AMOUNT", value_enum, default_value_t = Debug::Full)]
-    debug: Debug,
+    /// Debug information [default: full with -Og, else functions]. It changes
+    /// neither the code nor its speed.
+    #[arg(long, value_name = "AMOUNT", value_enum)]
+    debug: Option<Debug>,
 
     /// Keep the wasm's own DWARF or link to a source map, in sections that are
     /// not loaded: traces then show source positions even where the wasm file
@@ -93,6 +95,8 @@ pub struct Args {
 enum Level {
     #[value(name = "0")]
     O0,
+    #[value(name = "g")]
+    Og,
     #[value(name = "1")]
     O1,
     #[value(name = "2")]
@@ -115,8 +119,10 @@ enum Kind {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Debug {
-    /// Line table, inlined functions, function types.
+    /// Types and variables.
     Full,
+    /// All functions, line table, inlined functions: where execution is.
+    Functions,
     /// Line table and inlined functions: all that traces need.
     Line,
     /// Nothing; traces name functions but no offsets.
@@ -129,15 +135,17 @@ impl Args {
         Options {
             opt_level: match self.opt_level {
                 Level::O0 => OptLevel::O0,
+                Level::Og => OptLevel::Og,
                 Level::O1 => OptLevel::O1,
                 Level::O2 => OptLevel::O2,
                 Level::O3 => OptLevel::O3,
             },
             cpu: self.cpu.clone(),
-            debug: match self.debug {
-                Debug::Full => DebugLevel::Full,
-                Debug::Line => DebugLevel::Line,
-                Debug::None => DebugLevel::None,
+            debug: match (self.debug, self.opt_level) {
+                (Some(Debug::Full), _) | (None, Level::Og) => DebugLevel::Full,
+                (Some(Debug::Functions), _) | (None, _) => DebugLevel::Functions,
+                (Some(Debug::Line), _) => DebugLevel::Line,
+                (Some(Debug::None), _) => DebugLevel::None,
             },
             emit: match self.emit {
                 Kind::So => Emit::SharedObject,
