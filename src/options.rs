@@ -42,6 +42,15 @@ pub enum Emit {
     LlvmIr,
 }
 
+/// Where a listing is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// Absolute path of the directory.
+    pub directory: String,
+    /// Name of the file.
+    pub name: String,
+}
+
 /// How to compile.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -53,6 +62,10 @@ pub struct Options {
     pub debug: DebugLevel,
     /// What to write.
     pub emit: Emit,
+    /// The listing (see [`emit::listing`](crate::emit::listing)) that debuggers are
+    /// to show as the source: its name and the absolute path of its directory. It
+    /// is for the caller to write.
+    pub listing: Option<Listing>,
     /// Keep the wasm's own debug information, for source positions in traces.
     pub keep_dwarf: bool,
     /// Threads; 0 means one per processor. The output does not depend on it.
@@ -73,6 +86,7 @@ impl Default for Options {
             cpu: "native".to_owned(),
             debug: DebugLevel::default(),
             emit: Emit::default(),
+            listing: None,
             keep_dwarf: false,
             jobs: 0,
             audit_labels: false,

@@ -3,7 +3,7 @@
 use super::output::STANDARD;
 use anyhow::{Result, bail};
 use clap::{Parser, ValueEnum, ValueHint};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use wasm2so::options::{DebugLevel, Emit, OptLevel, Options};
 
 /// Compiles WebAssembly to a native shared object with exact traces.
@@ -19,7 +19,7 @@ use wasm2so::options::{DebugLevel, Emit, OptLevel, Options};
 )]
 pub struct Args {
     /// WebAssembly module, binary or text; `-` reads standard input.
-    #[arg(value_hint = ValueHint::FilePath, required_unless_present_any = ["completions", "man"])]
+    #[arg(value_hint = ValueHint::FilePath, required_unless_present_any = ["debugger_script", "completions", "man"])]
     pub input: Option<PathBuf>,
 
     /// Output file, `-` for standard output [default: the input's name with the
@@ -60,6 +60,18 @@ pub struct Args {
     #[arg(long, value_name = "AMOUNT", value_enum)]
     debug: Option<Debug>,
 
+    /// Also write a listing, for debuggers to show as the source: a text file
+    /// whose line N is the instruction at offset N [default: beside the output,
+    /// the input's name with .wasm.wat].
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_hint = ValueHint::FilePath,
+        num_args = 0..=1,
+        require_equals = true
+    )]
+    listing: Option<Option<PathBuf>>,
+
     /// Keep the wasm's own DWARF or link to a source map, in sections that are
     /// not loaded: traces then show source positions even where the wasm file
     /// is not beside the output.
@@ -81,6 +93,11 @@ pub struct Args {
     /// When to colour messages.
     #[command(flatten)]
     pub color: colorchoice_clap::Color,
+
+    /// Print the `wasm` commands for this debugger, for its `source` or `command
+    /// script import`. Files with full debug information hold those for gdb.
+    #[arg(long, value_name = "DEBUGGER", value_enum)]
+    pub debugger_script: Option<Debugger>,
 
     /// Print a completion script for this shell.
     #[arg(long, value_name = "SHELL", value_enum)]
@@ -115,6 +132,14 @@ enum Kind {
     Asm,
     /// Optimised LLVM IR.
     LlvmIr,
+}
+
+/// A debugger that there are commands for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[allow(missing_docs)]
+pub enum Debugger {
+    Gdb,
+    Lldb,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -153,11 +178,24 @@ impl Args {
                 Kind::Asm => Emit::Assembly,
                 Kind::LlvmIr => Emit::LlvmIr,
             },
+            listing: None,
             keep_dwarf: self.keep_dwarf,
             jobs: self.jobs,
             audit_labels: self.audit_labels,
             linker: self.linker.clone(),
         }
+    }
+
+    /// Where the listing goes, if there is to be one beside the output `target`.
+    pub fn listing_path(&self, target: &Path) -> Option<PathBuf> {
+        let beside = || {
+            let input = self.input.as_deref().and_then(Path::file_stem);
+            let mut name =
+                input.filter(|stem| *stem != STANDARD).unwrap_or("stdin".as_ref()).to_owned();
+            name.push(".wasm.wat");
+            target.with_file_name(name)
+        };
+        self.listing.as_ref().map(|path| path.clone().unwrap_or_else(beside))
     }
 
     /// Where the output goes.

@@ -62,13 +62,17 @@ impl<'ctx> DebugInfo<'ctx> {
         // writes it: they cannot read ranges whose addresses are in a table.
         llvm.add_basic_value_flag("Dwarf Version", FlagBehavior::Warning, number(4));
         let optimised = options.opt_level > OptLevel::Og;
+        // Without a listing no directory, so that tools print the bare name.
+        let (directory, file_name) = match &options.listing {
+            Some(listing) => (&*listing.directory, &*listing.name),
+            None => ("", file_name),
+        };
         let (builder, unit) = llvm.create_debug_info_builder(
             true,
             // There is no code for WebAssembly; debuggers read C best.
             DWARFSourceLanguage::C11,
             file_name,
-            // No directory, so that tools print the bare name.
-            "",
+            directory,
             crate::PRODUCER,
             optimised,
             "",
@@ -174,7 +178,7 @@ impl<'ctx> DebugInfo<'ctx> {
     /// The instance pointer in a function's scope.
     pub fn vmctx(&self, scope: DISubprogram<'ctx>, start: u64) -> DILocalVariable<'ctx> {
         let scope = scope.as_debug_info_scope();
-        let (ty, flags) = (self.types.vmctx(), DIFlags::ARTIFICIAL);
+        let (ty, flags) = (self.types.vmctx(), DIFlags::ZERO);
         self.builder.create_auto_variable(
             scope,
             "vmctx",
@@ -200,7 +204,7 @@ impl<'ctx> DebugInfo<'ctx> {
         let scope =
             self.builder.create_lexical_block(outer, self.file, line, 0).as_debug_info_scope();
         let (name, ty) = (format!("stack{depth}"), self.types.value(ty));
-        let flags = DIFlags::ARTIFICIAL;
+        let flags = DIFlags::ZERO;
         let variable =
             self.builder.create_auto_variable(scope, &name, self.file, line, ty, false, flags, 0);
         (scope, variable)

@@ -7,7 +7,9 @@ use inkwell::debug_info::{
 };
 use std::collections::HashSet;
 use std::mem::offset_of;
-use wasm2so_abi::{Slot, ValType, VmLayout, VmMemory, VmMemoryState, VmTable, VmTableState};
+use wasm2so_abi::{
+    Slot, ValType, VmFuncRef, VmLayout, VmMemory, VmMemoryState, VmTable, VmTableState,
+};
 
 /// The encodings of base types, from the DWARF standard.
 const FLOAT: u32 = 0x04;
@@ -38,14 +40,20 @@ impl<'ctx> Types<'ctx> {
         module: &WasmModule<'_>,
     ) -> Self {
         let maker = Maker { builder, file };
+        let code = maker.pointer(maker.structure("code", 0, &[]));
+        let entry = |name: &str, at| (name.to_owned(), code, POINTER_BITS, at as u64);
+        let entries = [
+            entry("code", offset_of!(VmFuncRef, code)),
+            entry("local_code", offset_of!(VmFuncRef, local_code)),
+        ];
         let mut types = Types {
             i32: maker.base("i32", 32, SIGNED),
             i64: maker.base("i64", 64, SIGNED),
             f32: maker.base("f32", 32, FLOAT),
             f64: maker.base("f64", 64, FLOAT),
             v128: maker.v128(),
-            funcref: maker.named_pointer("funcref"),
-            externref: maker.named_pointer("externref"),
+            funcref: maker.reference("funcref", size_of::<VmFuncRef>(), &entries),
+            externref: maker.reference("externref", 0, &[]),
             vmctx: maker.base("u64", 64, UNSIGNED),
         };
         types.vmctx = maker.vmctx(&types, module);
@@ -104,9 +112,9 @@ impl<'ctx> Maker<'ctx, '_> {
         self.builder.create_pointer_type("", to, POINTER_BITS, 0, AddressSpace::default()).as_type()
     }
 
-    /// A pointer to what debuggers need not know.
-    fn named_pointer(&self, name: &str) -> DIType<'ctx> {
-        let pointer = self.pointer(self.structure(name, 0, &[]));
+    /// A pointer to a structure, of which debuggers need not know more.
+    fn reference(&self, name: &str, bytes: usize, members: &[Member<'ctx>]) -> DIType<'ctx> {
+        let pointer = self.pointer(self.structure(name, bytes as u64, members));
         let scope = self.file.as_debug_info_scope();
         self.builder.create_typedef(pointer, name, self.file, 0, scope, 0).as_type()
     }
