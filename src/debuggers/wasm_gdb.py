@@ -37,6 +37,11 @@ def innermost():
     fail("No wasm function is active here.")
 
 
+def in_prologue(frame):
+    """Whether variables are not yet where the debug information says."""
+    return frame.type() == gdb.NORMAL_FRAME and offset_of(frame) == frame.function().line
+
+
 def hexadecimal(offset):
     return f"{offset:#06x}"
 
@@ -44,7 +49,7 @@ def hexadecimal(offset):
 def instance():
     """What `vmctx` points at, in the first frame that knows it."""
     for frame in frames(innermost()):
-        if offset_of(frame) is None:
+        if offset_of(frame) is None or in_prologue(frame):
             continue
         try:
             vmctx = frame.read_var("vmctx")
@@ -151,7 +156,11 @@ function with this index."""
             breakpoint = gdb.Breakpoint(source=self.file(offset), line=offset)
             self.check(breakpoint, offset)
         if condition:
-            breakpoint.condition = condition
+            try:
+                breakpoint.condition = condition
+            except gdb.error as error:
+                breakpoint.delete()
+                fail(error)
 
     def offset(self, place):
         if re.fullmatch(r"0[xX][0-9a-fA-F]+|\d+", place):
@@ -233,7 +242,7 @@ Usage: wasm locals"""
         shown = [s for s in shown if s not in operands]
         for symbol in shown + operands[::-1]:
             value = frame.read_var(symbol, frame.block())
-            text = value.format_string()
+            text = "<optimized out>" if value.is_optimized_out else value.format_string()
             if not value.is_optimized_out and value.type.code == gdb.TYPE_CODE_INT:
                 text += f" ({int(value) % 2 ** (8 * value.type.sizeof):#x})"
             print(f"{symbol.name}: {symbol.type} = {text}")
@@ -254,7 +263,7 @@ class Memory(gdb.Command):
 Usage: wasm memory ADDRESS [COUNT]
 
 Expressions and watchpoints reach it by `$wasm(ADDRESS)`, as in
-`watch *(int *)$wasm(1024)`."""
+`watch -location *(int *)$wasm(1024)`."""
 
     def __init__(self):
         super().__init__("wasm memory", gdb.COMMAND_DATA)
@@ -313,10 +322,14 @@ Usage: wasm info"""
     def invoke(self, argument, from_tty):
         frame = innermost()
         offset, sal = offset_of(frame), frame.find_sal()
-        start = frame.function().line
         print(f"module:   {sal.symtab.filename}, in {sal.symtab.objfile.filename}")
-        print(f"function: {frame.name()}, starts at {hexadecimal(start)}")
-        print(f"offset:   {hexadecimal(offset)}, {offset - start:#x} in the function")
+        if frame.type() == gdb.INLINE_FRAME:
+            print(f"function: {frame.name()}, inlined")
+            print(f"offset:   {hexadecimal(offset)}")
+        else:
+            start = frame.function().line
+            print(f"function: {frame.name()}, starts at {hexadecimal(start)}")
+            print(f"offset:   {hexadecimal(offset)}, {offset - start:#x} in the function")
         vmctx = instance()
         print(f"instance: {int(vmctx.address):#x}")
         for member in vmctx.type.fields():

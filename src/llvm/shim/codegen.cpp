@@ -314,6 +314,8 @@ extern "C" int wasm2so_emit(LLVMModuleRef ModuleRef, LLVMTargetMachineRef Machin
     return 1;
   Config->addMachinePasses();
   Config->setInitialized();
+  if (How.variables)
+    PM.add(wasm2so::endBeforeCalls());
   PM.add(new StampPass(Scopes, *Report, ComplaintStream, How));
   CodeGenFileType Type = FileType == 0 ? CodeGenFileType::AssemblyFile : CodeGenFileType::ObjectFile;
   if (TM.addAsmPrinter(PM, Out, nullptr, Type, MMIWP->getMMI().getContext()))

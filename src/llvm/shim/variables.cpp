@@ -1,8 +1,12 @@
 #include "variables.h"
 
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/MapVector.h"
 #include "llvm/CodeGen/MachineFunctionPass.h"
 #include "llvm/CodeGen/MachineInstr.h"
+#include "llvm/CodeGen/MachineInstrBuilder.h"
+#include "llvm/CodeGen/TargetInstrInfo.h"
+#include "llvm/CodeGen/TargetSubtargetInfo.h"
 #include "llvm/IR/DebugInfoMetadata.h"
 #include "llvm/IR/DebugProgramInstruction.h"
 #include "llvm/IR/Function.h"
@@ -163,6 +167,79 @@ public:
 char MachineHide::ID = 0;
 char MachineShow::ID = 0;
 
+class EndBeforeCalls : public MachineQuiet {
+public:
+  static char ID;
+
+  EndBeforeCalls() : MachineQuiet(ID) {}
+
+  StringRef getPassName() const override { return "End variables in clobbered registers"; }
+
+  bool runOnMachineFunction(MachineFunction &MF) override {
+    bool Changed = false;
+    for (MachineBasicBlock &MBB : MF)
+      Changed |= runOnBlock(MBB);
+    return Changed;
+  }
+
+private:
+  // Where each variable is; at the start of a block each is said anew.
+  using Locations = MapVector<DebugVariable, MachineInstr *>;
+
+  static DebugVariable variable(const MachineInstr &MI) {
+    return DebugVariable(MI.getDebugVariable(), MI.getDebugExpression(),
+                         MI.getDebugLoc()->getInlinedAt());
+  }
+
+  static bool isClobbered(const MachineInstr &Value, const MachineInstr &Call) {
+    return any_of(Value.debug_operands(), [&](const MachineOperand &Operand) {
+      return Operand.isReg() && Operand.getReg() &&
+             Call.modifiesRegister(Operand.getReg(),
+                                   Call.getMF()->getSubtarget().getRegisterInfo());
+    });
+  }
+
+  static bool runOnBlock(MachineBasicBlock &MBB) {
+    bool Changed = false;
+    Locations Known;
+    for (auto I = MBB.begin(); I != MBB.end();) {
+      MachineInstr &MI = *I++;
+      if (MI.isDebugValue())
+        Known[variable(MI)] = &MI;
+      if (!MI.isCall())
+        continue;
+      // Where they are after the call they are before it, too, if it does not
+      // change that.
+      for (auto Next = I; Next != MBB.end() && Next->isDebugValue();) {
+        MachineInstr &Value = *Next++;
+        auto Before = Known.find(variable(Value));
+        if (Before == Known.end() || !isClobbered(*Before->second, MI) ||
+            isClobbered(Value, MI))
+          continue;
+        if (&*I == &Value)
+          I = Next;
+        MBB.splice(MI.getIterator(), &MBB, Value.getIterator());
+        Before->second = &Value;
+        Changed = true;
+      }
+      for (auto &[Variable, Value] : Known) {
+        if (!isClobbered(*Value, MI))
+          continue;
+        Value = BuildMI(MBB, MI, Value->getDebugLoc(),
+                        MBB.getParent()->getSubtarget().getInstrInfo()->get(TargetOpcode::DBG_VALUE))
+                    .addReg(Register())
+                    .addReg(Register())
+                    .addMetadata(Variable.getVariable())
+                    .addMetadata(Value->getDebugExpression());
+        Changed = true;
+      }
+    }
+    return Changed;
+  }
+};
+
+char EndBeforeCalls::ID = 0;
+
 } // namespace
 
 std::pair<Pass *, Pass *> wasm2so::hideVariables(StringRef PassName) {
@@ -176,3 +253,5 @@ std::pair<Pass *, Pass *> wasm2so::hideVariables(StringRef PassName) {
   }
   return {nullptr, nullptr};
 }
+
+Pass *wasm2so::endBeforeCalls() { return new EndBeforeCalls(); }

@@ -18,4 +18,9 @@ namespace wasm2so {
 // one.
 std::pair<llvm::Pass *, llvm::Pass *> hideVariables(llvm::StringRef PassName);
 
+// A pass to run last: a variable in a register that a call clobbers is not there
+// any more for who looks from the callee, as LLVM's location lists would have it.
+// In the frame of the caller the value that the callee left would be shown.
+llvm::Pass *endBeforeCalls();
+
 } // namespace wasm2so
