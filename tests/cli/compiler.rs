@@ -175,16 +175,54 @@ fn the_processor_decides_the_instructions() {
 
 #[test]
 fn debug_information_does_not_change_the_code() {
-    let [full, line, none] = ["full", "line", "none"].map(|level| compile(&["--debug", level]));
-    for (so, has_debug) in [(&full, true), (&line, true), (&none, false)] {
+    let levels = ["full", "functions", "line", "none"];
+    let [full, functions, line, none] = levels.map(|level| compile(&["--debug", level]));
+    for (so, has_debug) in [(&full, true), (&functions, true), (&line, true), (&none, false)] {
         check(so);
         let names = sections(so);
         assert_eq!(names.iter().any(|n| n == ".debug_line"), has_debug, "{names:?}");
         assert_eq!(names.iter().any(|n| n.starts_with(".debug_")), has_debug, "{names:?}");
         assert_eq!(code(so), code(&full));
     }
-    assert!(full.len() > line.len(), "the functions' types are more");
-    assert_eq!(compile(&[]), full, "it is the default");
+    assert!(full.len() > functions.len() && functions.len() > line.len());
+    assert!(compile(&[]) == functions, "it is the default");
+    assert!(compile(&["-Og"]) == compile(&["-Og", "--debug=full"]), "it is the default of -Og");
+}
+
+#[test]
+fn a_listing_has_each_instruction_in_the_line_of_its_offset() {
+    use wasmparser::Operator;
+    let folder = Folder::new();
+    let example = support::root().join("examples/wordfreq.wasm");
+    let wasm = std::fs::read(&example).expect("the example is there");
+    let compile = |options: &[&str]| {
+        let mut command = support::wasm2so();
+        run(command.current_dir(folder.path()).arg(&example).arg("-O0").args(options)).succeeded();
+    };
+    compile(&["--listing"]);
+    compile(&["--listing=there.txt"]);
+    assert_eq!(folder.names(), ["there.txt", "wordfreq.so", "wordfreq.wasm.wat"]);
+    assert!(folder.read("there.txt") == folder.read("wordfreq.wasm.wat"));
+    let listing = String::from_utf8(folder.read("there.txt")).expect("it is text");
+    let lines: Vec<&str> = listing.lines().collect();
+    let truth = support::truth::Truth::of(&wasm);
+    // An empty function is printed in the line where it starts.
+    let functions = truth.functions.iter().filter(|function| function.operators.len() > 1);
+    for (offset, operator) in functions.flat_map(|function| &function.operators) {
+        let line = lines[*offset as usize - 1].trim_start();
+        let begins = match operator {
+            Operator::I32Load { .. } => "i32.load",
+            Operator::I32Store8 { .. } => "i32.store8",
+            Operator::Call { .. } => "call ",
+            Operator::CallIndirect { .. } => "call_indirect ",
+            Operator::LocalGet { .. } => "local.get ",
+            Operator::BrIf { .. } => "br_if ",
+            Operator::I32Add => "i32.add",
+            Operator::Loop { .. } => "loop",
+            _ => "",
+        };
+        assert!(!line.is_empty() && line.starts_with(begins), "{offset}: {operator:?} is `{line}`");
+    }
 }
 
 #[test]

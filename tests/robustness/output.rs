@@ -56,6 +56,19 @@ fn a_full_disk_is_an_error() {
 }
 
 #[test]
+fn a_listing_that_cannot_be_written_is_an_error() {
+    let table: &[(&str, &[&str])] = &[
+        (".", &["cannot write .", "directory"]),
+        ("missing/m.wat", &["cannot write missing/m.wat", "No such file or directory"]),
+        ("m.wat", &["m.wat would be overwritten", "--listing="]),
+        ("/dev/full", &["cannot write /dev/full", "No space left on device"]),
+    ];
+    for (listing, words) in table {
+        fail(&[&format!("--listing={listing}")], 1, words);
+    }
+}
+
+#[test]
 fn a_failure_leaves_the_old_output() {
     let folder = Folder::new();
     folder.file("m.wat", "(module (func i32.add))");
@@ -97,11 +110,11 @@ fn options_that_mean_nothing_are_refused() {
         (&["--cpu", ""], 1, &["knows no such processor"]),
         (&["--cpu", "x86-64"], 1, &["`x86-64`", "SSE4.1", "x86-64-v2"]),
         (&["--cpu", "core2"], 1, &["`core2`", "SSE4.1"]),
-        (&["-O4"], 2, &["'4'", "-O", "0, 1, 2, 3"]),
-        (&["-Os"], 2, &["'s'", "-O", "0, 1, 2, 3"]),
+        (&["-O4"], 2, &["'4'", "-O", "0, g, 1, 2, 3"]),
+        (&["-Os"], 2, &["'s'", "-O", "0, g, 1, 2, 3"]),
         (&["-O"], 2, &["value is required", "-O"]),
         (&["--emit", "exe"], 2, &["'exe'", "--emit", "so, obj, asm, llvm-ir"]),
-        (&["--debug", "some"], 2, &["'some'", "--debug", "full, line, none"]),
+        (&["--debug", "some"], 2, &["'some'", "--debug", "full, functions, line, none"]),
         (&["-j", "many"], 2, &["'many'", "--jobs", "not a number of threads"]),
         (&["-j", "-1"], 2, &["'-1'", "--jobs", "not a number of threads"]),
         (&["-j", "99999999999999999999"], 2, &["--jobs", "not a number of threads"]),

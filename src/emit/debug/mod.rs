@@ -13,7 +13,8 @@ use inkwell::basic_block::BasicBlock;
 use inkwell::context::ContextRef;
 use inkwell::debug_info::{
     AsDIScope, DICompileUnit, DIExpression, DIFile, DIFlags, DIFlagsConstants, DILocalVariable,
-    DILocation, DIScope, DISubprogram, DWARFEmissionKind, DWARFSourceLanguage, DebugInfoBuilder,
+    DILocation, DIScope, DISubprogram, DIType, DWARFEmissionKind, DWARFSourceLanguage,
+    DebugInfoBuilder,
 };
 use inkwell::module::{FlagBehavior, Module};
 use inkwell::values::{BasicValueEnum, PointerValue};
@@ -140,37 +141,17 @@ impl<'ctx> DebugInfo<'ctx> {
         params: usize,
         types: &[ValType],
     ) -> Vec<DILocalVariable<'ctx>> {
-        let mut taken = HashSet::new();
+        let mut names = Distinct::default();
+        let line = start as u32;
         let locals = types.iter().enumerate().map(|(place, &ty)| {
-            let mut name = self.names.local(index, place as u32);
-            while !taken.insert(name.clone()) {
-                name = format!("{name}_{place}");
-            }
+            let name = names.make(self.names.local(index, place as u32), place);
             let (scope, ty) = (scope.as_debug_info_scope(), self.types.value(ty));
-            if place < params {
-                let number = place as u32 + 1;
-                self.builder.create_parameter_variable(
-                    scope,
-                    &name,
-                    number,
-                    self.file,
-                    start as u32,
-                    ty,
-                    true,
-                    DIFlags::ZERO,
-                )
-            } else {
-                self.builder.create_auto_variable(
-                    scope,
-                    &name,
-                    self.file,
-                    start as u32,
-                    ty,
-                    true,
-                    DIFlags::ZERO,
-                    0,
-                )
+            if place >= params {
+                return self.auto_variable(scope, &name, line, ty);
             }
+            let (number, flags) = (place as u32 + 1, DIFlags::ZERO);
+            self.builder
+                .create_parameter_variable(scope, &name, number, self.file, line, ty, true, flags)
         });
         locals.collect()
     }
@@ -178,17 +159,7 @@ impl<'ctx> DebugInfo<'ctx> {
     /// The instance pointer in a function's scope.
     pub fn vmctx(&self, scope: DISubprogram<'ctx>, start: u64) -> DILocalVariable<'ctx> {
         let scope = scope.as_debug_info_scope();
-        let (ty, flags) = (self.types.vmctx(), DIFlags::ZERO);
-        self.builder.create_auto_variable(
-            scope,
-            "vmctx",
-            self.file,
-            start as u32,
-            ty,
-            false,
-            flags,
-            0,
-        )
+        self.auto_variable(scope, "vmctx", start as u32, self.types.vmctx())
     }
 
     /// The scope in which, besides what `outer` has, there is an operand at this
@@ -201,13 +172,21 @@ impl<'ctx> DebugInfo<'ctx> {
         offset: u64,
     ) -> (DIScope<'ctx>, DILocalVariable<'ctx>) {
         let line = offset as u32;
-        let scope =
-            self.builder.create_lexical_block(outer, self.file, line, 0).as_debug_info_scope();
-        let (name, ty) = (format!("stack{depth}"), self.types.value(ty));
+        let scope = self.builder.create_lexical_block(outer, self.file, line, 0);
+        let scope = scope.as_debug_info_scope();
+        let ty = self.types.value(ty);
+        (scope, self.auto_variable(scope, &format!("stack{depth}"), line, ty))
+    }
+
+    fn auto_variable(
+        &self,
+        scope: DIScope<'ctx>,
+        name: &str,
+        line: u32,
+        ty: DIType<'ctx>,
+    ) -> DILocalVariable<'ctx> {
         let flags = DIFlags::ZERO;
-        let variable =
-            self.builder.create_auto_variable(scope, &name, self.file, line, ty, false, flags, 0);
-        (scope, variable)
+        self.builder.create_auto_variable(scope, name, self.file, line, ty, true, flags, 0)
     }
 
     /// Says that `variable` is in `slot` all through its scope.
@@ -236,5 +215,19 @@ impl<'ctx> DebugInfo<'ctx> {
     /// To be called when every function was translated.
     pub fn finish(&self) {
         self.builder.finalize();
+    }
+}
+
+/// Makes names differ, as members of a structure and variables of a scope must.
+#[derive(Default)]
+struct Distinct(HashSet<String>);
+
+impl Distinct {
+    /// `name`, or if something has it already, with `place` behind.
+    fn make(&mut self, mut name: String, place: usize) -> String {
+        while !self.0.insert(name.clone()) {
+            name = format!("{name}_{place}");
+        }
+        name
     }
 }

@@ -1,11 +1,11 @@
 //! The types of wasm values and of an instance, in DWARF.
 
+use super::Distinct;
 use crate::module::{Names, Signature, WasmModule};
 use inkwell::AddressSpace;
 use inkwell::debug_info::{
     AsDIScope, DIFile, DIFlags, DIFlagsConstants, DISubroutineType, DIType, DebugInfoBuilder,
 };
-use std::collections::HashSet;
 use std::mem::offset_of;
 use wasm2so_abi::{
     Slot, ValType, VmFuncRef, VmLayout, VmMemory, VmMemoryState, VmTable, VmTableState,
@@ -182,11 +182,9 @@ impl<'ctx> Maker<'ctx, '_> {
         members.extend(self.tables(types, module, &layout));
         members.extend(self.globals(types, module, &layout));
         members.sort_by_key(|(_, _, _, offset)| *offset);
-        let mut taken = HashSet::new();
+        let mut names = Distinct::default();
         for (place, (name, ..)) in members.iter_mut().enumerate() {
-            while !taken.insert(name.clone()) {
-                *name = format!("{name}_{place}");
-            }
+            *name = names.make(std::mem::take(name), place);
         }
         self.pointer(self.structure("vmctx", layout.size().into(), &members))
     }
