@@ -4,6 +4,8 @@
 /// How the lines start that tell a frame's place in the sources.
 pub const SOURCE: &str = "        at ";
 
+use std::path::Path;
+
 /// What a line names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shape {
@@ -39,6 +41,9 @@ pub fn find(line: &str, so: &str, wasm: &str) -> Option<Shape> {
         rest[..digits].parse().ok().map(wasm_at)
     };
     let plain = |place| Shape { place, is_frame: false };
+    // As the compiler calls it by default.
+    let listing = Path::new(wasm).with_extension("wasm.wat");
+    let listing = listing.to_string_lossy();
     after(line, "wasm-function[", |rest| {
         let (function, rest) = rest.split_once("]:")?;
         let (function, offset) = (function.parse().ok()?, hexadecimal(rest)?);
@@ -46,6 +51,7 @@ pub fn find(line: &str, so: &str, wasm: &str) -> Option<Shape> {
     })
     .or_else(|| after_name(line, so, "+", native))
     .or_else(|| after_name(line, wasm, ":", line_number))
+    .or_else(|| after_name(line, &listing, ":", line_number))
     .or_else(|| after_name(line, wasm, "+", offset))
     .map(plain)
     .or_else(|| {
@@ -114,6 +120,7 @@ mod tests {
         check("7d63 f+0x1 (/lib/app.so+0x7d63)", native(0x7d63));
         check("#0  f () at ./app.wasm:645", wasm(645));
         check("f at app.wasm:645:0 (inlined by)", wasm(645));
+        check("f at app.wasm.wat:645", wasm(645));
         check("app.wasm+0x20", wasm(0x20));
         check("#03: 0x0238 - leaf (inlined)", wasm(0x238));
         check("  #12345: 0x0238", wasm(0x238));
