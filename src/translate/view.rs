@@ -8,6 +8,10 @@ use inkwell::values::{BasicValueEnum, PointerValue};
 use std::collections::HashMap;
 use wasm2so_abi::ValType;
 
+/// Operands further up than this are not shown: people do not write them, and each
+/// instruction takes time for each.
+const MOST_OPERANDS: usize = 100;
+
 /// Scopes and slots of one function.
 pub(super) struct View<'ctx> {
     /// Of the function; `None` without debug information.
@@ -97,7 +101,7 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         }
         view.stored.truncate(self.operands.len());
         let mut place = 0;
-        for depth in 0..self.operands.len() {
+        for depth in 0..self.operands.len().min(MOST_OPERANDS) {
             let value = self.operands[depth];
             let ty = self.operand_type(value);
             let slot = *view
