@@ -6,6 +6,7 @@
 //! | line table, inlined functions | [`debug`] |
 //! | entry and host thunks, the trap function | [`thunks`] |
 //! | first contents of memories | [`image`] |
+//! | first contents of tables | [`table_image`] |
 //! | what the module says of itself | [`descriptor`] |
 //! | what is kept of the wasm file for debugging | [`kept`] |
 //! | objects to `.so` | [`link`] |
@@ -16,4 +17,5 @@ pub mod image;
 pub mod kept;
 pub mod link;
 pub mod shards;
+pub mod table_image;
 pub mod thunks;

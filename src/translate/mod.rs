@@ -21,7 +21,7 @@ mod trap;
 mod variable;
 mod vmctx;
 
-pub use context::{Conventions, ShardCx};
+pub use context::{Conventions, ShardCx, builtin_convention};
 
 use crate::error::Error;
 use crate::llvm::ir::Ir;
