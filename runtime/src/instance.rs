@@ -5,19 +5,20 @@
 mod build;
 mod vmctx;
 
-use crate::artifact::Module;
-use crate::constexpr::Scope;
+use crate::artifact::{Elements, Module};
+use crate::constexpr::{Scope, evaluate};
 use crate::error::InstantiateError;
 use crate::func::{Binding, Func};
 use crate::global::Global;
 use crate::imports::{Extern, Imports};
 use crate::memory::Memory;
 use crate::store::{Pinned, StoreContext, StoreId, StoreInner};
-use crate::table::Table;
+use crate::table::{Table, TableData};
+use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr::NonNull;
 use vmctx::VmBlock;
-use wasm2so_abi::{ExternKind, Slot};
+use wasm2so_abi::{ExternKind, NULL_FUNCTION, Slot, TrapCode, VmFuncRef};
 
 /// Names an instance of a module in a [`Store`](crate::Store).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -37,10 +38,10 @@ pub(crate) struct InstanceData {
     pub(crate) memories: Vec<Memory>,
     pub(crate) tables: Vec<Table>,
     globals: Vec<Global>,
-    /// References of each element segment; none once it is dropped.
-    pub(crate) elems: Vec<Box<[*mut c_void]>>,
-    /// Whether each data segment is dropped; active ones are, once applied.
-    datas_dropped: Vec<bool>,
+    /// Whether each element segment is dropped; active ones are, once applied.
+    elems_dropped: Box<[Cell<bool>]>,
+    /// The same of data segments.
+    datas_dropped: Box<[Cell<bool>]>,
     /// Keeps what the imported functions' "vmctx" point at.
     bindings: Vec<Pinned<Binding>>,
     // Last: what is above points into it.
@@ -136,14 +137,6 @@ impl Instance {
         // `&mut` of it.
         unsafe { &*store.inner().instances[self.index].as_ptr() }
     }
-
-    /// # Safety
-    /// While the result is used, the store is alive and nobody else uses the
-    /// instance.
-    unsafe fn data_mut<'a>(self, store: &StoreInner) -> &'a mut InstanceData {
-        // SAFETY: alive as long as the store; the rest is the caller's promise.
-        unsafe { &mut *store.instances[self.index].as_ptr() }
-    }
 }
 
 impl InstanceData {
@@ -168,9 +161,23 @@ impl InstanceData {
 
     /// This instance's reference to function `index`.
     fn reference(&self, index: u32) -> Func {
-        let funcref = NonNull::new(self.vm.funcref(self.place(index)));
-        // SAFETY: filled when the instance was made, and as long-lived.
+        let funcref = NonNull::new(self.funcref(self.place(index)));
+        // SAFETY: filled now, and as long-lived as the instance.
         unsafe { Func::from_raw(self.id, funcref.expect("within the block")) }
+    }
+
+    /// The reference to the function at `place` among those that there can be one
+    /// to, filled if it was not.
+    pub(crate) fn funcref(&self, place: u32) -> *mut VmFuncRef {
+        let (byte, bit) = self.vm.bound(place);
+        // SAFETY: in the block, of which nobody keeps a reference.
+        unsafe {
+            if *byte & bit == 0 {
+                self.vm.funcref(place).write(self.define(self.module.referenced()[place as usize]));
+                *byte |= bit;
+            }
+        }
+        self.vm.funcref(place)
     }
 
     /// Place of function `index` among the function references.
@@ -180,18 +187,51 @@ impl InstanceData {
 
     /// What `memory.init` copies from; empty once dropped.
     pub(crate) fn data_segment(&self, segment: u32) -> &[u8] {
-        match self.datas_dropped[segment as usize] {
+        match self.datas_dropped[segment as usize].get() {
             true => &[],
-            false => self.module.contents().datas[segment as usize].contents,
+            false => self.module.contents().datas.all[segment as usize].contents,
         }
     }
 
-    pub(crate) fn drop_data(&mut self, segment: u32) {
-        self.datas_dropped[segment as usize] = true;
+    pub(crate) fn drop_data(&self, segment: u32) {
+        self.datas_dropped[segment as usize].set(true);
     }
 
-    pub(crate) fn drop_elem(&mut self, segment: u32) {
-        self.elems[segment as usize] = Box::default();
+    /// `table.init`, of `len` elements from `src` of a segment on.
+    pub(crate) fn init_table(
+        &self,
+        table: &mut TableData,
+        dst: u64,
+        segment: u32,
+        src: u32,
+        len: u32,
+    ) -> Result<(), TrapCode> {
+        let dropped = self.elems_dropped[segment as usize].get();
+        let contents = &self.module.contents().elems.all[segment as usize].contents;
+        let end = u64::from(src) + u64::from(len);
+        if end > if dropped { 0 } else { contents.len() as u64 } {
+            return Err(TrapCode::TableOutOfBounds);
+        }
+        let places = 0..len as usize;
+        table.write(dst, places.map(|place| self.element(contents, src as usize + place)))
+    }
+
+    /// The reference at `place` of an element segment.
+    fn element(&self, contents: &Elements, place: usize) -> *mut c_void {
+        match contents {
+            Elements::Functions(functions) => match functions[place] {
+                NULL_FUNCTION => std::ptr::null_mut(),
+                function => self.funcref(function).cast(),
+            },
+            Elements::Expressions(expressions) => {
+                let address = u128::from_le_bytes(evaluate(expressions[place], self).0) as usize;
+                std::ptr::with_exposed_provenance_mut(address)
+            }
+        }
+    }
+
+    pub(crate) fn drop_elem(&self, segment: u32) {
+        self.elems_dropped[segment as usize].set(true);
     }
 
     /// Where the value of global `index` is.
@@ -211,6 +251,6 @@ impl Scope for InstanceData {
     }
 
     fn function(&self, index: u32) -> *mut c_void {
-        self.vm.funcref(self.place(index)).cast()
+        self.funcref(self.place(index)).cast()
     }
 }

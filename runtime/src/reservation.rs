@@ -5,6 +5,7 @@
 //! and unmake mappings. Knows nothing of WebAssembly.
 
 mod mapping;
+mod pagemap;
 
 use crate::error::ResourceError;
 use crate::image::{Image, ImageId};

@@ -1,16 +1,23 @@
 //! Tables of references.
 //!
 //! The base of a table never moves, so its address space is reserved for the
-//! largest size it can take. Knows nothing of instances.
+//! largest size it can take.
+//!
+//! A table may start with thousands of functions, of which a program uses few.
+//! Its elements are null at first, and bound to functions as somebody looks at
+//! them. Of an instance it is only known that it has references to functions.
 
 use crate::error::{AccessError, ResourceError};
+use crate::instance::InstanceData;
 use crate::memory::write_limits;
 use crate::reservation::Reservation;
 use crate::store::{Pinned, StoreContext, StoreId, StoreInner};
 use crate::value::Value;
+use std::borrow::Cow;
 use std::ffi::c_void;
 use std::fmt;
-use wasm2so_abi::{TrapCode, ValType, VmTable, VmTableState};
+use std::ptr::NonNull;
+use wasm2so_abi::{NULL_FUNCTION, TrapCode, ValType, VmTable, VmTableState};
 
 /// Most elements of a table, as in other engines.
 const MAX_ELEMENTS: u64 = 10_000_000;
@@ -48,6 +55,16 @@ pub(crate) struct TableData {
     state: Pinned<VmTableState>,
     element: ValType,
     max: Option<u64>,
+    unbound: Option<Unbound>,
+}
+
+/// What null elements of a table may stand for.
+struct Unbound {
+    /// Places among the references of the instance, or [`NULL_FUNCTION`] where null
+    /// is null, as it is beyond.
+    functions: Cow<'static, [u32]>,
+    /// Lives as long as the store, as the table does.
+    instance: NonNull<InstanceData>,
 }
 
 impl Table {
@@ -89,10 +106,10 @@ impl Table {
     /// When there is none.
     pub fn get(self, store: &StoreContext, index: u64) -> Result<Value, AccessError> {
         let data = self.data(store);
-        let at = data.range(index, 1).ok_or_else(|| data.no_element(index))?;
-        // SAFETY: in bounds; compiled code and `set` write only references of
-        // the element type that belong to this store.
-        Ok(unsafe { Value::from_reference(*at, data.element, self.store) })
+        let element = data.get(index).ok_or_else(|| data.no_element(index))?;
+        // SAFETY: compiled code and `set` write only references of the element
+        // type that belong to this store.
+        Ok(unsafe { Value::from_reference(element, data.element, self.store) })
     }
 
     /// Replaces the element at `index`.
@@ -106,12 +123,9 @@ impl Table {
         index: u64,
         value: Value,
     ) -> Result<(), AccessError> {
-        let data = self.data(store);
-        let value = check_element(store, data.element, value)?;
-        let at = data.range(index, 1).ok_or_else(|| data.no_element(index))?;
-        // SAFETY: in bounds, and `&mut` of the store excludes other users.
-        unsafe { *at = value };
-        Ok(())
+        let value = check_element(store, self.data(store).element, value)?;
+        let data = store.inner_mut().table_mut(self);
+        data.fill(index, value, 1).map_err(|_| data.no_element(index))
     }
 
     /// Adds `delta` elements that are `init`; returns the size before.
@@ -158,15 +172,33 @@ impl StoreInner {
     pub(crate) fn table_mut(&mut self, table: Table) -> &mut TableData {
         &mut self.tables[table.index]
     }
+
+    /// Copies between two tables of this store, which may be one.
+    pub(crate) fn copy_table(
+        &mut self,
+        (to, to_at): (Table, u64),
+        (from, from_at): (Table, u64),
+        len: u64,
+    ) -> Result<(), TrapCode> {
+        let source = self.table(from).source(from_at, len).ok_or(TrapCode::TableOutOfBounds)?;
+        let to = self.table_mut(to);
+        let target = to.range(to_at, len).ok_or(TrapCode::TableOutOfBounds)?;
+        // SAFETY: both in bounds; they may overlap; no wasm code runs now.
+        unsafe { std::ptr::copy(source, target, len as usize) };
+        to.forget(to_at, len);
+        Ok(())
+    }
 }
 
 impl TableData {
     /// A table full of null.
     pub(crate) fn new(ty: TableType) -> Result<TableData, ResourceError> {
         let capacity = ty.max.unwrap_or(MAX_ELEMENTS).min(MAX_ELEMENTS);
-        let reservation = Reservation::new(byte_len(capacity), 0, None, "table")?;
+        let committed = byte_len(ty.min.min(capacity));
+        let reservation = Reservation::new(byte_len(capacity), committed, None, "table")?;
         let state = Pinned::new(VmTableState { base: reservation.base().cast(), len: 0 });
-        let mut data = TableData { reservation, state, element: ty.element, max: ty.max };
+        let mut data =
+            TableData { reservation, state, element: ty.element, max: ty.max, unbound: None };
         data.grow(ty.min, std::ptr::null_mut())?;
         Ok(data)
     }
@@ -174,6 +206,51 @@ impl TableData {
     /// What an instance's tail holds.
     pub(crate) fn vm_table(&self) -> VmTable {
         VmTable { base: self.base(), state: self.state.as_ptr() }
+    }
+
+    /// Lets null elements stand for these functions of `instance`, which lives as
+    /// long as the store: places among its references, or [`NULL_FUNCTION`]. They
+    /// fit, and nobody has used the table.
+    pub(crate) fn show(&mut self, functions: &'static [u32], instance: NonNull<InstanceData>) {
+        self.unbound = Some(Unbound { functions: functions.into(), instance });
+    }
+
+    /// The element at `index`, if there is one.
+    pub(crate) fn get(&self, index: u64) -> Option<*mut c_void> {
+        let at = self.range(index, 1)?;
+        self.bind(index, 1);
+        // SAFETY: in bounds, and no wasm code runs now.
+        Some(unsafe { *at })
+    }
+
+    /// Replaces null elements by what they stand for; all are in bounds.
+    fn bind(&self, at: u64, len: u64) {
+        let Some(Unbound { functions, instance }) = &self.unbound else { return };
+        let places = functions.iter().enumerate().skip(at as usize).take(len as usize);
+        for (index, &place) in places {
+            let element = self.base().wrapping_add(index);
+            // SAFETY: in bounds, and no wasm code runs now; the instance lives as
+            // long as the table, and whoever uses it shares it.
+            unsafe {
+                if (*element).is_null() && place != NULL_FUNCTION {
+                    *element = instance.as_ref().funcref(place).cast();
+                }
+            }
+        }
+    }
+
+    /// Lets elements that were just written be null where they are.
+    fn forget(&mut self, at: u64, len: u64) {
+        let base = self.base();
+        let Some(Unbound { functions, .. }) = &mut self.unbound else { return };
+        let end = (at + len).min(functions.len() as u64);
+        for index in at as usize..end as usize {
+            // SAFETY: in bounds, and no wasm code runs now.
+            let is_null = unsafe { (*base.wrapping_add(index)).is_null() };
+            if is_null && functions[index] != NULL_FUNCTION {
+                functions.to_mut()[index] = NULL_FUNCTION;
+            }
+        }
     }
 
     pub(crate) fn grow(&mut self, delta: u64, init: *mut c_void) -> Result<u64, ResourceError> {
@@ -197,27 +274,30 @@ impl TableData {
         let to = self.range(at, len).ok_or(TrapCode::TableOutOfBounds)?;
         // SAFETY: in bounds, and no wasm code runs now.
         unsafe { std::slice::from_raw_parts_mut(to, len as usize) }.fill(value);
+        self.forget(at, len);
         Ok(())
     }
 
-    pub(crate) fn write(&mut self, at: u64, source: &[*mut c_void]) -> Result<(), TrapCode> {
-        let to = self.range(at, source.len() as u64).ok_or(TrapCode::TableOutOfBounds)?;
-        // SAFETY: in bounds; `source` belongs to an instance, not to a table.
-        unsafe { std::ptr::copy_nonoverlapping(source.as_ptr(), to, source.len()) };
-        Ok(())
-    }
-
-    /// Copies between two tables, which may be one.
-    pub(crate) fn copy(
-        (to, to_at): (&TableData, u64),
-        (from, from_at): (&TableData, u64),
-        len: u64,
+    pub(crate) fn write(
+        &mut self,
+        at: u64,
+        source: impl ExactSizeIterator<Item = *mut c_void>,
     ) -> Result<(), TrapCode> {
-        let from = from.range(from_at, len).ok_or(TrapCode::TableOutOfBounds)?;
-        let to = to.range(to_at, len).ok_or(TrapCode::TableOutOfBounds)?;
-        // SAFETY: both in bounds; they may overlap; no wasm code runs now.
-        unsafe { std::ptr::copy(from, to, len as usize) };
+        let len = source.len() as u64;
+        let to = self.range(at, len).ok_or(TrapCode::TableOutOfBounds)?;
+        for (index, element) in source.enumerate() {
+            // SAFETY: in bounds, and no wasm code runs now.
+            unsafe { *to.wrapping_add(index) = element };
+        }
+        self.forget(at, len);
         Ok(())
+    }
+
+    /// The elements `at..at + len`, all bound, if there are such.
+    fn source(&self, at: u64, len: u64) -> Option<*const *mut c_void> {
+        let start = self.range(at, len)?;
+        self.bind(at, len);
+        Some(start)
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -288,18 +368,23 @@ mod tests {
 
     #[test]
     fn bulk_operations_check_bounds_first() {
+        let mut store = Store::new(Config::default());
+        let table = Table::new(&mut store, externs(4, None), number(0)).unwrap();
         let pointer = |n: usize| std::ptr::without_provenance_mut::<c_void>(n);
-        let mut table = TableData::new(externs(4, None)).unwrap();
-        table.write(0, &[pointer(1), pointer(2), pointer(3)]).unwrap();
-        TableData::copy((&table, 1), (&table, 0), 3).unwrap();
-        assert!(TableData::copy((&table, 2), (&table, 0), 3).is_err());
-        assert!(TableData::copy((&table, 0), (&table, u64::MAX), 2).is_err());
-        TableData::copy((&table, 4), (&table, 4), 0).unwrap();
-        assert!(TableData::copy((&table, 5), (&table, 4), 0).is_err());
-        assert!(table.fill(3, pointer(8), 2).is_err());
-        table.fill(3, pointer(8), 1).unwrap();
-        // SAFETY: four elements.
-        let elements = unsafe { std::slice::from_raw_parts(table.base(), 4) };
-        assert_eq!(elements, [pointer(1), pointer(1), pointer(2), pointer(8)]);
+        let inner = store.inner_mut();
+        inner.table_mut(table).write(0, [1, 2, 3].map(pointer).into_iter()).unwrap();
+        let mut copy = |to, from, len| inner.copy_table((table, to), (table, from), len);
+        copy(1, 0, 3).unwrap();
+        assert!(copy(2, 0, 3).is_err());
+        assert!(copy(0, u64::MAX, 2).is_err());
+        copy(4, 4, 0).unwrap();
+        assert!(copy(5, 4, 0).is_err());
+        let data = inner.table_mut(table);
+        assert!(data.write(3, [1, 2].map(pointer).into_iter()).is_err());
+        assert!(data.fill(3, pointer(8), 2).is_err());
+        data.fill(3, pointer(8), 1).unwrap();
+        let elements = [0, 1, 2, 3].map(|index| data.get(index).unwrap());
+        assert_eq!(elements, [1, 1, 2, 8].map(pointer));
+        assert_eq!(data.get(4), None);
     }
 }

@@ -285,7 +285,9 @@ Expressions and watchpoints reach it by `$wasm(ADDRESS)`, as in
 
 class Table(gdb.Command):
     """Print the elements of a table that are not null.
-Usage: wasm table [INDEX [FIRST [COUNT]]]"""
+Usage: wasm table [INDEX [FIRST [COUNT]]]
+
+Functions that a table starts with are put into it as they are first used."""
 
     def __init__(self):
         super().__init__("wasm table", gdb.COMMAND_DATA)

@@ -216,7 +216,9 @@ Usage: wasm memory ADDRESS [COUNT]"""
 
 class Table(Command):
     """Print the elements of a table that are not null.
-Usage: wasm table [INDEX [FIRST [COUNT]]]"""
+Usage: wasm table [INDEX [FIRST [COUNT]]]
+
+Functions that a table starts with are put into it as they are first used."""
 
     def run(self, arguments):
         index, first, count = ([self.number(a) for a in arguments] + [None] * 3)[:3]

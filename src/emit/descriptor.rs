@@ -4,6 +4,7 @@
 use super::image::{self, Image};
 use super::kept::Kept;
 use super::shards::Plan;
+use super::table_image::{self, TableImages};
 use super::thunks;
 use crate::llvm::target::Cpu;
 use crate::module::{
@@ -167,6 +168,7 @@ impl Writer {
             .u64(offset_of!(D, code_section_start), module.code_section_start)
             .array(offset_of!(D, referenced), self.numbers(&module.referenced));
         let image = image::lay_out(module);
+        let table_images = table_image::lay_out(module);
         for (offset, array) in [
             (offset_of!(D, types), self.types(module)),
             (offset_of!(D, imports), self.imports(module)),
@@ -176,9 +178,10 @@ impl Writer {
             (offset_of!(D, tables), self.tables(module)),
             (offset_of!(D, memories), self.memories(module)),
             (offset_of!(D, globals), self.globals(module)),
-            (offset_of!(D, elems), self.elems(module)),
+            (offset_of!(D, elems), self.elems(module, table_images.end)),
             (offset_of!(D, datas), self.datas(module, image.end)),
             (offset_of!(D, image), self.image(image)),
+            (offset_of!(D, table_images), self.table_images(table_images)),
         ] {
             record = record.array(offset, array);
         }
@@ -305,10 +308,16 @@ impl Writer {
         self.records(records)
     }
 
-    fn elems(&mut self, module: &WasmModule<'_>) -> (Target, u64) {
+    /// Active segments before `imaged` are in the tables' images.
+    fn elems(&mut self, module: &WasmModule<'_>, imaged: usize) -> (Target, u64) {
         use abi::Elem as E;
         let mut records = Vec::new();
-        for elem in &module.elems {
+        for (index, elem) in module.elems.iter().enumerate() {
+            if index < imaged && matches!(elem.mode, SegmentMode::Active { .. }) {
+                let mode = abi::SegmentMode::Imaged as u32;
+                records.push(Record::new::<E>().u32(offset_of!(E, mode), mode));
+                continue;
+            }
             let (mode, target, offset) = self.segment_mode(&elem.mode);
             let record = Record::new::<E>()
                 .u32(offset_of!(E, mode), mode as u32)
@@ -316,7 +325,9 @@ impl Writer {
                 .array(offset_of!(E, offset), offset);
             records.push(match &elem.items {
                 ElemItems::Functions(functions) => {
-                    record.array(offset_of!(E, items), self.numbers(functions))
+                    let places: Vec<u32> =
+                        functions.iter().map(|&function| module.funcref_place(function)).collect();
+                    record.array(offset_of!(E, items), self.numbers(&places))
                 }
                 ElemItems::Expressions(expressions) => {
                     let arrays = expressions
@@ -364,6 +375,19 @@ impl Writer {
                     .u32(offset_of!(R, memory), run.memory)
                     .u64(offset_of!(R, address), run.address)
                     .array(offset_of!(R, bytes), (Target::Image(start), len)),
+            );
+        }
+        self.records(records)
+    }
+
+    fn table_images(&mut self, images: TableImages) -> (Target, u64) {
+        use abi::TableImage as T;
+        let mut records = Vec::new();
+        for (table, functions) in images.tables {
+            records.push(
+                Record::new::<T>()
+                    .u32(offset_of!(T, table), table)
+                    .array(offset_of!(T, functions), self.numbers(&functions)),
             );
         }
         self.records(records)

@@ -7,6 +7,7 @@
 //! | the text that lines are shown of | [`listing`] |
 //! | entry and host thunks, the trap function | [`thunks`] |
 //! | first contents of memories | [`image`] |
+//! | first contents of tables | [`table_image`] |
 //! | what the module says of itself | [`descriptor`] |
 //! | what is kept of the wasm file for debugging | [`kept`] |
 //! | objects to `.so` | [`link`] |
@@ -18,4 +19,5 @@ pub mod kept;
 pub mod link;
 pub mod listing;
 pub mod shards;
+pub mod table_image;
 pub mod thunks;

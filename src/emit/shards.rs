@@ -196,7 +196,7 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
 
     let attributes = Attributes::new(
         llvm.get_context(),
-        input.module.vm_layout().size().into(),
+        input.module.vm_layout().filled().into(),
         &input.cpu.name,
         &input.cpu.features,
     );

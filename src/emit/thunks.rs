@@ -1,5 +1,5 @@
 //! The bridges between host and wasm, and between the two conventions: entry
-//! thunks, host thunks, wrappers, adapters, and the function that raises traps.
+//! thunks, host thunks, wrappers, adapters, and the ways to the runtime's builtins.
 //! Contracts: `wasm2so_abi`. None of them has debug information, so none shows
 //! in a trace.
 
@@ -7,7 +7,7 @@ use crate::llvm::intrinsics::Intrinsic;
 use crate::llvm::ir::Ir;
 use crate::llvm::types::{TAIL_CONVENTION, Types, WASM_CONVENTION};
 use crate::module::{ExternType, Signature, WasmModule};
-use crate::translate::ShardCx;
+use crate::translate::{ShardCx, builtin_convention};
 use inkwell::IntPredicate;
 use inkwell::module::Linkage;
 use inkwell::types::BasicType;
@@ -51,7 +51,9 @@ pub fn host_symbol(index: u32) -> String {
 /// Builds all thunks of the module.
 pub fn build(cx: &ShardCx<'_, '_>) {
     let thunks = Thunks { cx, ir: Ir::new(cx.types.context()), types: cx.types };
-    thunks.trap();
+    for &builtin in Builtin::ALL {
+        thunks.builtin(builtin);
+    }
     for ty in entry_types(cx.module) {
         thunks.entry(ty);
     }
@@ -103,18 +105,20 @@ struct Thunks<'ctx, 'a> {
 }
 
 impl<'ctx> Thunks<'ctx, '_> {
-    /// `wasm2so.trap(vmctx, code, detail)`: jumps on to the runtime's builtin,
-    /// which so finds the site's return address on top of the stack.
-    fn trap(&self) {
-        let function = self.cx.trap_function();
+    /// Jumps on to the runtime's builtin, which so finds the site's return address
+    /// on top of the stack; or calls it, to keep registers.
+    fn builtin(&self, builtin: Builtin) {
+        let function = self.cx.builtin(builtin);
         self.start(function);
         let vmctx = param(function, 0).into_pointer_value();
         let table = self.load_pointer(vmctx, offset_of!(VmCtx, builtins));
-        let code = self.load_pointer(table, Builtin::trap.offset());
+        let code = self.load_pointer(table, builtin.offset());
         let args: Vec<_> = function.get_params().into_iter().map(Into::into).collect();
         let call = self.ir.call_indirect(function.get_type(), code, &args);
-        call.set_tail_call_kind(LLVMTailCallKind::LLVMTailCallKindMustTail);
-        self.ir.ret(None);
+        if builtin_convention(builtin) == WASM_CONVENTION {
+            call.set_tail_call_kind(LLVMTailCallKind::LLVMTailCallKindMustTail);
+        }
+        self.ir.ret(call.try_as_basic_value().basic());
     }
 
     /// An [`EntryThunk`](wasm2so_abi::EntryThunk). It calls code that expects the

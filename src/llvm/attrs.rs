@@ -14,7 +14,8 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    /// The attributes of `context`; instances are `vmctx_size` bytes long.
+    /// The attributes of `context`; the first `vmctx_size` bytes of an instance
+    /// can always be read.
     /// `cpu` and `features` are LLVM's.
     pub fn new(context: ContextRef<'_>, vmctx_size: u64, cpu: &str, features: &str) -> Self {
         let flag = |name, value| {

@@ -235,6 +235,25 @@ impl<'ctx> Ir<'ctx> {
         built(self.builder.build_conditional_branch(condition, then, otherwise));
     }
 
+    /// Conditional `br` on an i1 that hardly ever holds.
+    pub fn br_if_rarely(
+        &self,
+        condition: IntValue<'ctx>,
+        then: BasicBlock<'ctx>,
+        otherwise: BasicBlock<'ctx>,
+    ) {
+        let branch = built(self.builder.build_conditional_branch(condition, then, otherwise));
+        let weight = |n| self.context.i32_type().const_int(n, false).into();
+        let weights = [
+            self.context.metadata_string("branch_weights").into(),
+            weight(1),
+            weight((1 << 20) - 1),
+        ];
+        branch
+            .set_metadata(self.context.metadata_node(&weights), self.context.get_kind_id("prof"))
+            .expect("a branch can carry metadata");
+    }
+
     /// `switch`
     pub fn switch(
         &self,

@@ -16,6 +16,10 @@ pub const WASM_CONVENTION: u32 = 0;
 /// `musttail` never grows the stack, whatever the two signatures.
 pub const TAIL_CONVENTION: u32 = 18;
 
+/// LLVM's number of a convention for calls that are hardly ever made:
+/// `preserve_mostcc`, under which callers keep what is in nearly all registers.
+pub const RARE_CONVENTION: u32 = 14;
+
 /// LLVM's address space of x86's segment GS.
 const GS_ADDRESS_SPACE: u16 = 256;
 

@@ -247,6 +247,14 @@ impl WasmModule<'_> {
             || globals.any(|(place, global)| is_funcref(&global.ty) && shared_global(place))
     }
 
+    /// Whether null in table `index` may stand for a function that is bound when
+    /// it is used: in a table with first contents, here or where it comes from.
+    pub fn binds_functions(&self, index: u32) -> bool {
+        let filled = |elem: &Elem| matches!(elem.mode, SegmentMode::Active { target, .. } if target == index);
+        self.tables[index as usize].element == ValType::FuncRef
+            && (index < self.imported_tables || self.elems.iter().any(filled))
+    }
+
     /// Sizes of the index spaces.
     pub fn counts(&self) -> VmCounts {
         VmCounts {

@@ -92,9 +92,8 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         let outside = self.ir.icmp(IntPredicate::UGE, index, self.table_len(table));
         self.trap_if(outside, TrapCode::UndefinedElement, Some(index));
         let element = self.table_element(table, index);
-        let funcref = self.ir.load(self.cx.types.ptr, element).0.into_pointer_value();
-        let null = self.ir.is_null(funcref);
-        self.trap_if(null, TrapCode::UninitializedElement, Some(index));
+        let null = Some(TrapCode::UninitializedElement);
+        let funcref = self.element_value(table, index, element, null);
 
         // What a reference points at never changes.
         let i32 = self.cx.types.i32;

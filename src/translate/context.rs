@@ -4,17 +4,15 @@
 use crate::emit::debug::DebugInfo;
 use crate::llvm::attrs::Attributes;
 use crate::llvm::ir::Ir;
-use crate::llvm::types::{TAIL_CONVENTION, Types, WASM_CONVENTION};
+use crate::llvm::types::{RARE_CONVENTION, TAIL_CONVENTION, Types, WASM_CONVENTION};
 use crate::module::{Signature, WasmModule};
 use inkwell::GlobalVisibility;
 use inkwell::module::{Linkage, Module};
+use inkwell::types::BasicMetadataTypeEnum;
 use inkwell::values::{BasicMetadataValueEnum, CallSiteValue, FunctionValue, PointerValue};
 use std::cell::RefCell;
 use std::collections::HashMap;
-use wasm2so_abi::VmLayout;
-
-/// Symbol of the function that raises a trap, defined once per `.so`.
-pub const TRAP_SYMBOL: &str = "wasm2so.trap";
+use wasm2so_abi::{Builtin, BuiltinType, VmLayout};
 
 /// How the functions of a module are called and reach memory.
 #[derive(Clone, Copy, Debug)]
@@ -56,6 +54,8 @@ pub struct ShardCx<'ctx, 'a> {
     pub foreign_references: bool,
     /// Whether debuggers stop at each wasm instruction and see its operands.
     pub stepwise: bool,
+    /// Of each table: whether null in it may stand for a function.
+    pub binds_functions: Vec<bool>,
     /// Its debug information, when wanted.
     pub debug: Option<DebugInfo<'ctx>>,
     functions: RefCell<HashMap<u32, FunctionValue<'ctx>>>,
@@ -80,6 +80,9 @@ impl<'ctx, 'a> ShardCx<'ctx, 'a> {
             layout: module.vm_layout(),
             foreign_references: module.has_foreign_references(),
             stepwise,
+            binds_functions: (0..module.tables.len() as u32)
+                .map(|table| module.binds_functions(table))
+                .collect(),
             debug,
             functions: RefCell::default(),
         }
@@ -134,15 +137,30 @@ impl<'ctx, 'a> ShardCx<'ctx, 'a> {
         }
     }
 
-    /// The function that raises a trap, of the C convention: `(vmctx, code,
-    /// detail)`.
-    pub fn trap_function(&self) -> FunctionValue<'ctx> {
-        self.llvm.get_function(TRAP_SYMBOL).unwrap_or_else(|| {
+    /// The function by which code calls a builtin, of the C convention. It has no
+    /// lines, so that a debugger's step does not go into the runtime.
+    pub fn builtin(&self, builtin: Builtin) -> FunctionValue<'ctx> {
+        let symbol = format!("wasm2so.{}", builtin.name());
+        self.llvm.get_function(&symbol).unwrap_or_else(|| {
             let types = &self.types;
-            let params = [types.ptr.into(), types.i32.into(), types.i64.into()];
-            let ty = types.context().void_type().fn_type(&params, false);
-            let function = self.llvm.add_function(TRAP_SYMBOL, ty, Some(Linkage::External));
-            self.finish_declaration(function, WASM_CONVENTION);
+            let params = builtin.params().iter().map(|param| match param {
+                BuiltinType::U32 => types.i32.into(),
+                BuiltinType::U64 => types.i64.into(),
+                BuiltinType::Ptr => types.ptr.into(),
+                BuiltinType::Void | BuiltinType::Never => unreachable!("no parameter type"),
+            });
+            let params: Vec<BasicMetadataTypeEnum> =
+                std::iter::once(types.ptr.into()).chain(params).collect();
+            let ty = match builtin.result() {
+                BuiltinType::U32 => types.i32.fn_type(&params, false),
+                BuiltinType::U64 => types.i64.fn_type(&params, false),
+                BuiltinType::Ptr => types.ptr.fn_type(&params, false),
+                BuiltinType::Void | BuiltinType::Never => {
+                    types.context().void_type().fn_type(&params, false)
+                }
+            };
+            let function = self.llvm.add_function(&symbol, ty, Some(Linkage::External));
+            self.finish_declaration(function, builtin_convention(builtin));
             self.attributes.set_no_inline(function);
             function
         })
@@ -162,5 +180,13 @@ impl<'ctx, 'a> ShardCx<'ctx, 'a> {
         function.set_call_conventions(convention);
         function.as_global_value().set_visibility(GlobalVisibility::Hidden);
         self.attributes.set_wasm_function(function);
+    }
+}
+
+/// LLVM's number of the convention by which code calls a builtin.
+pub fn builtin_convention(builtin: Builtin) -> u32 {
+    match builtin {
+        Builtin::table_get | Builtin::bind_function => RARE_CONVENTION,
+        _ => WASM_CONVENTION,
     }
 }

@@ -22,7 +22,7 @@ mod variable;
 mod view;
 mod vmctx;
 
-pub use context::{Conventions, ShardCx};
+pub use context::{Conventions, ShardCx, builtin_convention};
 
 use crate::error::Error;
 use crate::llvm::ir::Ir;

@@ -2,14 +2,14 @@
 
 use super::{FuncTranslator, Result};
 use inkwell::IntPredicate;
-use inkwell::values::{BasicValue, InstructionOpcode};
+use inkwell::values::{BasicValue, InstructionOpcode, IntValue, PointerValue};
 use wasm2so_abi::{Builtin, TrapCode};
 
 impl<'ctx> FuncTranslator<'ctx, '_> {
     pub(super) fn table_get(&mut self, table: u32) -> Result {
         let index = self.pop_index();
         let element = self.checked_element(table, index);
-        let (value, _) = self.ir.load(self.cx.types.ptr, element);
+        let value = self.element_value(table, index, element, None);
         self.push(value);
         Ok(())
     }
@@ -19,8 +19,49 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         let value = self.pop();
         let index = self.pop_index();
         let element = self.checked_element(table, index);
+        if self.cx.binds_functions[table as usize] {
+            // Before the store, for it forgets what null stood for.
+            self.rarely(self.ir.is_null(value.into_pointer_value()), |t| {
+                let one = t.const_i64(1);
+                let args = [t.const_i32(table).into(), index.into(), value.into(), one.into()];
+                t.call_builtin(Builtin::table_fill, &args)
+            });
+        }
         self.ir.store(element, value).set_volatile(true).expect("a store can be volatile");
         Ok(())
+    }
+
+    /// The value of `element`, at `index` of a table. Null raises `null`, if that
+    /// is a trap.
+    pub(super) fn element_value(
+        &self,
+        table: u32,
+        index: IntValue<'ctx>,
+        element: PointerValue<'ctx>,
+        null: Option<TrapCode>,
+    ) -> PointerValue<'ctx> {
+        let ptr = self.cx.types.ptr;
+        let stored = self.ir.load(ptr, element).0.into_pointer_value();
+        let trap_if_null = |value| {
+            if let Some(code) = null {
+                self.trap_if(self.ir.is_null(value), code, Some(index));
+            }
+        };
+        if !self.cx.binds_functions[table as usize] {
+            trap_if_null(stored);
+            return stored;
+        }
+        let from = self.ir.block();
+        let (bound, binding) = self.rarely(self.ir.is_null(stored), |t| {
+            let args = [t.const_i32(table).into(), index.into()];
+            let bound = t.call_builtin(Builtin::table_get, &args).try_as_basic_value();
+            let bound = bound.unwrap_basic().into_pointer_value();
+            trap_if_null(bound);
+            (bound, t.ir.block())
+        });
+        let value = self.ir.phi(ptr);
+        value.add_incoming(&[(&stored, from), (&bound, binding)]);
+        value.as_basic_value().into_pointer_value()
     }
 
     pub(super) fn table_size(&mut self, table: u32) -> Result {
@@ -82,18 +123,14 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         Ok(())
     }
 
-    fn checked_element(
-        &self,
-        table: u32,
-        index: inkwell::values::IntValue<'ctx>,
-    ) -> inkwell::values::PointerValue<'ctx> {
+    fn checked_element(&self, table: u32, index: IntValue<'ctx>) -> PointerValue<'ctx> {
         let outside = self.ir.icmp(IntPredicate::UGE, index, self.table_len(table));
         self.trap_if(outside, TrapCode::TableOutOfBounds, Some(index));
         self.table_element(table, index)
     }
 
     /// Pushes an i64 as the i32 that wasm expects.
-    pub(super) fn push_narrow(&mut self, value: inkwell::values::IntValue<'ctx>) {
+    pub(super) fn push_narrow(&mut self, value: IntValue<'ctx>) {
         let value = self.ir.cast(InstructionOpcode::Trunc, value, self.cx.types.i32);
         self.push(value.as_basic_value_enum());
     }

@@ -52,8 +52,7 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
 
     fn raise(&self, code: IntValue<'ctx>, detail: Option<IntValue<'ctx>>) {
         let detail = detail.unwrap_or_else(|| self.const_i64(NO_DETAIL));
-        let args = [self.vmctx.into(), code.into(), detail.into()];
-        let call = self.ir.call(self.cx.trap_function(), &args);
+        let call = self.call_builtin(Builtin::trap, &[code.into(), detail.into()]);
         self.cx.attributes.set_trap_site(call);
         self.ir.unreachable();
     }

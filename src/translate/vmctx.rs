@@ -1,12 +1,13 @@
 //! Reading the instance: the fields behind vmctx, and calls of builtins.
 
 use super::FuncTranslator;
-use inkwell::types::{BasicMetadataTypeEnum, BasicType};
+use super::context::builtin_convention;
+use inkwell::types::BasicType;
 use inkwell::values::{
     BasicMetadataValueEnum, BasicValueEnum, CallSiteValue, IntValue, PointerValue,
 };
 use std::mem::offset_of;
-use wasm2so_abi::{Builtin, BuiltinType, VmCtx, VmMemory, VmMemoryState, VmTable, VmTableState};
+use wasm2so_abi::{Builtin, VmMemory, VmMemoryState, VmTable, VmTableState};
 
 impl<'ctx> FuncTranslator<'ctx, '_> {
     /// The address `offset` bytes into the instance.
@@ -75,34 +76,27 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         self.ir.load(self.cx.types.i64, len).0.into_int_value()
     }
 
+    /// Does what `then` builds when `condition` (i1) holds, which is rare.
+    pub(super) fn rarely<R>(&self, condition: IntValue<'ctx>, then: impl FnOnce(&Self) -> R) -> R {
+        let [rare, going_on] = [(); 2].map(|()| self.ir.new_block(self.function));
+        self.ir.br_if_rarely(condition, rare, going_on);
+        self.ir.position_at_end(rare);
+        let built = then(self);
+        self.ir.br(going_on);
+        self.ir.position_at_end(going_on);
+        built
+    }
+
     /// Calls a builtin of the runtime with `args` after vmctx.
     pub(super) fn call_builtin(
         &self,
         builtin: Builtin,
         args: &[BasicMetadataValueEnum<'ctx>],
     ) -> CallSiteValue<'ctx> {
-        let types = &self.cx.types;
-        let params: Vec<BasicMetadataTypeEnum> = std::iter::once(types.ptr.into())
-            .chain(builtin.params().iter().map(|&p| match p {
-                BuiltinType::U32 => types.i32.into(),
-                BuiltinType::U64 => types.i64.into(),
-                BuiltinType::Ptr => types.ptr.into(),
-                BuiltinType::Void | BuiltinType::Never => unreachable!("no parameter type"),
-            }))
-            .collect();
-        let ty = match builtin.result() {
-            BuiltinType::U32 => types.i32.fn_type(&params, false),
-            BuiltinType::U64 => types.i64.fn_type(&params, false),
-            BuiltinType::Ptr => types.ptr.fn_type(&params, false),
-            BuiltinType::Void | BuiltinType::Never => {
-                types.context().void_type().fn_type(&params, false)
-            }
-        };
-        let table =
-            self.load_invariant_pointer(self.vmctx_field(offset_of!(VmCtx, builtins) as u32));
-        let code = self.load_invariant_pointer(self.ir.field(table, builtin.offset() as u64));
         let mut all = vec![self.vmctx.into()];
         all.extend_from_slice(args);
-        self.ir.call_indirect(ty, code, &all)
+        let call = self.ir.call(self.cx.builtin(builtin), &all);
+        call.set_call_convention(builtin_convention(builtin));
+        call
     }
 }

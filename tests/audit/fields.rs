@@ -5,8 +5,8 @@ use std::mem::offset_of;
 use std::ops::Range;
 use wasm2so::module::{ExternType, WasmModule};
 use wasm2so_abi::{
-    Builtin, ReturnStyle, ValType, VmCtx, VmFuncRef, VmImportedFunction, VmMemory, VmMemoryState,
-    VmTable, VmTableState,
+    ReturnStyle, ValType, VmFuncRef, VmImportedFunction, VmMemory, VmMemoryState, VmTable,
+    VmTableState,
 };
 
 /// Offsets of fields in whatever they are fields of.
@@ -67,8 +67,9 @@ impl Fields {
                 fields.others.push(at(start + field, 8));
             }
         }
-        fields.others.push(at(offset_of!(VmCtx, builtins), 8));
-        fields.others.extend(Builtin::ALL.iter().map(|builtin| at(builtin.offset(), 8)));
+        for place in 0..counts.referenced {
+            fields.others.push(at(layout.bound(place).0 as usize, 1));
+        }
         fields.others.extend([
             at(offset_of!(VmMemoryState, byte_len), 8),
             at(offset_of!(VmTableState, len), 8),

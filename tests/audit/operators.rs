@@ -61,19 +61,25 @@ pub fn traps_by_call(operator: &Operator<'_>) -> bool {
         )
 }
 
-/// Whether the runtime does it.
-pub fn calls_builtin(operator: &Operator<'_>) -> bool {
-    matches!(
-        operator,
-        Operator::MemoryGrow { .. }
-            | Operator::MemoryInit { .. }
-            | Operator::DataDrop { .. }
-            | Operator::TableGrow { .. }
-            | Operator::TableCopy { .. }
-            | Operator::TableFill { .. }
-            | Operator::TableInit { .. }
-            | Operator::ElemDrop { .. }
-    )
+/// Whether the runtime does it, or rarely a part of it, by the builtin of this
+/// name.
+pub fn calls_builtin(operator: &Operator<'_>, name: &str) -> bool {
+    match operator {
+        Operator::MemoryGrow { .. } => name == "memory_grow",
+        Operator::MemoryInit { .. } => name == "memory_init",
+        Operator::DataDrop { .. } => name == "data_drop",
+        Operator::TableGet { .. }
+        | Operator::CallIndirect { .. }
+        | Operator::ReturnCallIndirect { .. } => name == "table_get",
+        Operator::TableGrow { .. } => name == "table_grow",
+        Operator::TableCopy { .. } => name == "table_copy",
+        // Null replaces what it could stand for.
+        Operator::TableFill { .. } | Operator::TableSet { .. } => name == "table_fill",
+        Operator::TableInit { .. } => name == "table_init",
+        Operator::ElemDrop { .. } => name == "elem_drop",
+        Operator::RefFunc { .. } => name == "bind_function",
+        _ => false,
+    }
 }
 
 /// Whether it reads elements of a table, or a read is folded into it.
@@ -90,7 +96,6 @@ pub fn reads_table(operator: &Operator<'_>) -> bool {
 /// Whether it needs more of the instance than memory bases and globals.
 pub fn reads_instance(operator: &Operator<'_>) -> bool {
     reads_table(operator)
-        || calls_builtin(operator)
         || matches!(
             operator,
             Operator::Call { .. }
@@ -102,5 +107,6 @@ pub fn reads_instance(operator: &Operator<'_>) -> bool {
                 | Operator::MemoryFill { .. }
                 | Operator::TableSize { .. }
                 | Operator::TableSet { .. }
+                | Operator::RefFunc { .. }
         )
 }

@@ -199,7 +199,7 @@ impl Audit<'_> {
         match operator {
             Operator::Call { function_index } => self.is_imported(*function_index),
             Operator::CallIndirect { .. } => true,
-            _ => operators::calls_builtin(operator),
+            _ => false,
         }
     }
 
@@ -248,8 +248,11 @@ fn is_call_of(operator: &Operator<'_>, target: &str) -> bool {
         "wasm2so.trap" => operators::traps_by_call(operator),
         "memmove" | "memcpy" => matches!(operator, Operator::MemoryCopy { .. }),
         "memset" => matches!(operator, Operator::MemoryFill { .. }),
-        _ => function_index(target).is_some_and(|index| {
-            matches!(operator, Operator::Call { function_index } if *function_index == index)
-        }),
+        _ => match target.strip_prefix("wasm2so.") {
+            Some(builtin) => operators::calls_builtin(operator, builtin),
+            None => function_index(target).is_some_and(|index| {
+                matches!(operator, Operator::Call { function_index } if *function_index == index)
+            }),
+        },
     }
 }

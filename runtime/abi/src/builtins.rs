@@ -113,6 +113,11 @@ declare! {
     fn memory_init(memory: u32, segment: u32, dst: u64, src: u32, len: u32) -> u32;
     /// `data.drop`.
     fn data_drop(segment: u32) -> void;
+    /// Fills the [`VmFuncRef`](crate::VmFuncRef) at `place`, if it is not yet.
+    fn bind_function(place: u32) -> void;
+    /// Element `index`, in bounds, of a table of functions, where compiled code
+    /// found null.
+    fn table_get(table: u32, index: u64) -> ptr;
     /// `table.grow`: the old size in elements, or -1.
     fn table_grow(table: u32, delta: u64, value: ptr) -> u64;
     /// `table.fill`.

@@ -75,7 +75,7 @@ impl ExternKind {
 /// In [`Limits::max`]: no maximum.
 pub const NO_MAXIMUM: u64 = u64::MAX;
 
-/// In [`Elem::items`]: a null reference.
+/// In [`Elem::items`] and [`TableImage::functions`]: a null reference.
 pub const NULL_FUNCTION: u32 = u32::MAX;
 
 /// When a segment is applied.
@@ -88,7 +88,8 @@ pub enum SegmentMode {
     Active = 1,
     /// Never: it only declares references.
     Declared = 2,
-    /// At instantiation, and its bytes are in [`ModuleDescriptor::image`].
+    /// At instantiation, by [`ModuleDescriptor::image`] or
+    /// [`ModuleDescriptor::table_images`].
     Imaged = 3,
 }
 
@@ -263,7 +264,9 @@ abi_struct! {
         pub table: u32,
         /// Active: the first place.
         pub offset: ConstExpr,
-        /// Function indices or [`NULL_FUNCTION`]; empty when `exprs` is not.
+        /// Places of functions in [`ModuleDescriptor::referenced`], or
+        /// [`NULL_FUNCTION`]; empty when `exprs` is not, or when they are in
+        /// [`ModuleDescriptor::table_images`].
         pub items: Array<u32>,
         /// One expression per element, when one is no plain function.
         pub exprs: Array<ConstExpr>,
@@ -302,6 +305,22 @@ abi_struct! {
         pub address: u64,
         /// The contents, aligned to [`IMAGE_PAGE`] in memory and in the file.
         pub bytes: Array<u8>,
+    }
+}
+
+abi_struct! {
+    /// First contents of a table that the module defines; what is beyond is null.
+    ///
+    /// They are what all element segments of [`SegmentMode::Imaged`] leave
+    /// behind; these come before all active ones, and fit. The table itself
+    /// starts as null: elements are bound to these functions as they are used.
+    pub struct TableImage {
+        /// The table.
+        pub table: u32,
+        /// Keeps the size explicit.
+        pub reserved: u32,
+        /// Places in [`ModuleDescriptor::referenced`], or [`NULL_FUNCTION`].
+        pub functions: Array<u32>,
     }
 }
 
@@ -412,6 +431,8 @@ abi_struct! {
         pub datas: Array<Data>,
         /// First contents of memories, ascending by memory and address.
         pub image: Array<ImageRun>,
+        /// First contents of tables, ascending by table.
+        pub table_images: Array<TableImage>,
     }
 }
 
@@ -432,6 +453,7 @@ pub(crate) const fn hash_layout(hash: Hash) -> Hash {
     let hash = Elem::hash_layout(hash);
     let hash = Data::hash_layout(hash);
     let hash = ImageRun::hash_layout(hash).number(IMAGE_PAGE);
+    let hash = TableImage::hash_layout(hash);
     let hash = FunctionName::hash_layout(hash);
     let hash = Preamble::hash_layout(hash);
     ModuleDescriptor::hash_layout(hash)

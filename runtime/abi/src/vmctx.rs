@@ -26,7 +26,8 @@ pub type HostCall =
     unsafe extern "C" fn(binding: *mut HostBinding, slots: *mut Slot, frame: *const usize);
 
 abi_struct! {
-    /// What a function reference points at.
+    /// What a function reference points at: filled, for good, before there is
+    /// the first reference to it.
     #[derive(Clone, Copy)]
     pub struct VmFuncRef {
         /// Entry point, wasm convention, for every caller: sees to it that
@@ -156,6 +157,7 @@ pub struct VmLayout {
     imported_globals: u32,
     types: u32,
     globals: u32,
+    bound: u32,
     funcrefs: u32,
     size: u32,
 }
@@ -175,8 +177,10 @@ impl VmLayout {
         let types = imported_globals + counts.imported_globals * size_of::<*mut Slot>() as u32;
         let imported_functions = (types + counts.types * size_of::<u32>() as u32)
             .next_multiple_of(align_of::<VmImportedFunction>() as u32);
-        let funcrefs =
+        let bound =
             imported_functions + counts.imported_functions * size_of::<VmImportedFunction>() as u32;
+        let funcrefs = (bound + counts.referenced.div_ceil(8))
+            .next_multiple_of(align_of::<VmFuncRef>() as u32);
         let size = funcrefs + counts.referenced * size_of::<VmFuncRef>() as u32;
         VmLayout {
             memories,
@@ -185,6 +189,7 @@ impl VmLayout {
             imported_globals,
             types,
             globals,
+            bound,
             funcrefs,
             size: size.next_multiple_of(Self::ALIGN as u32),
         }
@@ -220,10 +225,21 @@ impl VmLayout {
         self.types + index * size_of::<u32>() as u32
     }
 
+    /// Of the byte, and its bit, that says whether the [`VmFuncRef`] at place
+    /// `place` is filled.
+    pub const fn bound(&self, place: u32) -> (u32, u8) {
+        (self.bound + place / 8, 1 << (place % 8))
+    }
+
     /// Of the [`VmFuncRef`] at place `place` of the module's referenced
-    /// functions.
+    /// functions; see [`VmLayout::bound`].
     pub const fn funcref(&self, place: u32) -> u32 {
         self.funcrefs + place * size_of::<VmFuncRef>() as u32
+    }
+
+    /// Of the end of what is filled when the instance is made.
+    pub const fn filled(&self) -> u32 {
+        self.funcrefs
     }
 
     /// Of the end: the size of the block.
@@ -258,6 +274,7 @@ pub(crate) const fn hash_layout(hash: Hash) -> Hash {
         .number(sample.imported_global(0) as u64)
         .number(sample.type_id(0) as u64)
         .number(sample.imported_function(0) as u64)
+        .number(sample.bound(0).0 as u64)
         .number(sample.funcref(0) as u64)
         .number(sample.size() as u64)
 }

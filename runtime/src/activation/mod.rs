@@ -26,7 +26,7 @@ use std::sync::atomic::{Ordering, compiler_fence};
 use std::{io, process, ptr};
 
 use libc::ucontext_t;
-use wasm2so_abi::{EntryThunk, Slot, TrapCode, VmCtx};
+use wasm2so_abi::{EntryThunk, HostBinding, Slot, TrapCode, VmCtx};
 
 use crate::error::{HostError, ResourceError};
 use crate::trap::{self, Trap, TrapDetail};
@@ -148,25 +148,52 @@ impl Left {
     }
 }
 
-/// From a [`HostCall`](wasm2so_abi::HostCall): runs `f` on the native stack. If
-/// it fails or panics, wasm is left, and this does not return.
+/// What a host function does.
+pub(crate) trait HostCode {
+    /// Runs it, on the native stack.
+    ///
+    /// # Safety
+    /// As the contract says of [`HostCall`](wasm2so_abi::HostCall).
+    unsafe fn run(binding: *mut HostBinding, slots: *mut Slot) -> Result<(), HostError>;
+}
+
+/// The [`HostCall`](wasm2so_abi::HostCall) of a host function. If it fails or
+/// panics, wasm is left, and this does not return.
 ///
 /// # Safety
-/// `frame` must be the host thunk's. When this does not return, the caller's own
-/// frame is abandoned, and maybe `f` unused: nothing in either may need to be
-/// dropped.
-#[inline]
-pub(crate) unsafe fn call_host(frame: *const usize, f: impl FnOnce() -> Result<(), HostError>) {
+/// As the contract says.
+pub(crate) unsafe extern "C" fn call_host<H: HostCode>(
+    binding: *mut HostBinding,
+    slots: *mut Slot,
+    frame: *const usize,
+) {
     reserve_stack();
     let activation = Activation::running();
     activation.host_frame.set(frame);
-    let result = activation.on_native_stack(|| catch_unwind(AssertUnwindSafe(f)));
+    // SAFETY: wasm runs in the innermost activation, and called this.
+    let left = unsafe {
+        switch::call_on(activation.native.get(), run_host::<H>, binding.cast(), slots.cast())
+    };
     activation.host_frame.set(ptr::null());
-    match result {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => activation.leave(Left::Host(error)),
-        Err(payload) => activation.leave(Left::Panic(payload)),
+    if left != 0 {
+        activation.leave();
     }
+}
+
+/// Runs a host function for [`call_host`]. Not 0 if wasm is to be left.
+///
+/// # Safety
+/// As for [`HostCode::run`].
+unsafe extern "C" fn run_host<H: HostCode>(binding: *mut c_void, slots: *mut c_void) -> usize {
+    // SAFETY: passed on to the caller.
+    let run = || unsafe { H::run(binding.cast(), slots.cast()) };
+    let left = match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(())) => return 0,
+        Ok(Err(error)) => Left::Host(error),
+        Err(payload) => Left::Panic(payload),
+    };
+    Activation::running().left.set(Some(left));
+    1
 }
 
 /// Touches as much of wasm's stack as is needed to leave it: if that is too
@@ -206,7 +233,8 @@ pub(crate) unsafe extern "C" fn raise(
         // SAFETY: compiled code passes its own instance.
         Left::Trap(code, unsafe { trap::builtin_detail(code, detail, registers.pc(), vmctx) })
     });
-    activation.leave(left)
+    activation.left.set(Some(left));
+    activation.leave()
 }
 
 impl Activation {
@@ -280,8 +308,8 @@ impl Activation {
         unsafe { switch::on_native_stack(self.native.get(), f) }
     }
 
-    fn leave(&self, left: Left) -> ! {
-        self.left.set(Some(left));
+    /// Leaves wasm, for what is in `left`.
+    fn leave(&self) -> ! {
         // SAFETY: it has not been left, and nothing on its stack has a destructor.
         unsafe { switch::leave(self.native.replace(0)) }
     }

@@ -104,34 +104,36 @@ pub(super) unsafe fn on_native_stack<R, F: FnOnce() -> R>(native: usize, f: F) -
         result: ManuallyDrop<R>,
     }
 
-    unsafe extern "C" fn run<F: FnOnce() -> R, R>(work: *mut c_void) {
+    unsafe extern "C" fn run<F: FnOnce() -> R, R>(work: *mut c_void, _: *mut c_void) -> usize {
         let work = work.cast::<Work<F, R>>();
         // SAFETY: it holds the function now, and the result from then on.
         unsafe {
             let f = ManuallyDrop::take(&mut (*work).f);
             (*work).result = ManuallyDrop::new(f());
         }
+        0
     }
 
     let mut work = Work { f: ManuallyDrop::new(f) };
     // SAFETY: the native stack is unused below that frame; the caller's promise.
     // Then the result is there.
     unsafe {
-        call_on(native, run::<F, R>, (&raw mut work).cast());
+        call_on(native, run::<F, R>, (&raw mut work).cast(), std::ptr::null_mut());
         ManuallyDrop::take(&mut work.result)
     }
 }
 
-/// Calls `f(data)` on the stack that ends at `stack`.
+/// Returns what `f(a, b)` does on the native stack.
 ///
 /// # Safety
 /// As for [`on_native_stack`].
 #[unsafe(naked)]
-unsafe extern "C" fn call_on(
-    stack: usize,
-    f: unsafe extern "C" fn(*mut c_void),
-    data: *mut c_void,
-) {
+pub(super) unsafe extern "C" fn call_on(
+    native: usize,
+    f: unsafe extern "C" fn(*mut c_void, *mut c_void) -> usize,
+    a: *mut c_void,
+    b: *mut c_void,
+) -> usize {
     naked_asm!(
         ".cfi_startproc",
         // gdb takes frames that are further in than the one before for a broken
@@ -144,7 +146,9 @@ unsafe extern "C" fn call_on(
         ".cfi_def_cfa_register rbp",
         "mov rsp, rdi",
         "mov rdi, rdx",
-        "call rsi",
+        "mov rax, rsi",
+        "mov rsi, rcx",
+        "call rax",
         "mov rsp, rbp",
         "pop rbp",
         ".cfi_def_cfa rsp, 8",

@@ -1,6 +1,8 @@
 //! From the descriptor of a module to Rust types, checking every code and
 //! index on the way. What is large stays where it is.
 
+mod images;
+
 use super::{ExportType, ImportType};
 use crate::error::Malformed;
 use crate::global::GlobalType;
@@ -11,9 +13,8 @@ use crate::table::TableType;
 use std::collections::HashMap;
 use std::sync::OnceLock;
 use wasm2so_abi::{
-    self as abi, Array, ConstOp, ConstOpcode, ExternKind, Function, FunctionName, IMAGE_PAGE,
-    ImageRun, Limits, ModuleDescriptor, NO_MAXIMUM, NULL_FUNCTION, ValType, VmCounts,
-    WASM_PAGE_SIZE,
+    self as abi, Array, ConstOp, ConstOpcode, ExternKind, Function, FunctionName, ImageRun, Limits,
+    ModuleDescriptor, NO_MAXIMUM, NULL_FUNCTION, TableImage, ValType, VmCounts,
 };
 
 /// A module's contents. The slices lie in the module itself: they are valid as
@@ -37,15 +38,35 @@ pub(crate) struct Contents {
     pub(crate) tables: Vec<TableType>,
     pub(crate) memories: Vec<MemoryType>,
     pub(crate) globals: Vec<(GlobalType, &'static [ConstOp])>,
-    pub(crate) elems: Vec<Segment<Elements>>,
-    pub(crate) datas: Vec<Segment<&'static [u8]>>,
+    pub(crate) elems: Segments<Elements>,
+    pub(crate) datas: Segments<&'static [u8]>,
     pub(crate) image: &'static [ImageRun],
+    table_images: &'static [TableImage],
 }
 
 // SAFETY: the pointers in it point to constant data and code.
 unsafe impl Send for Contents {}
 // SAFETY: as above.
 unsafe impl Sync for Contents {}
+
+/// All element or data segments.
+pub(crate) struct Segments<T> {
+    pub(crate) all: Vec<Segment<T>>,
+    /// Indices of those that instantiation applies or drops; not those of images,
+    /// of which there may be thousands.
+    pub(crate) handled: Vec<u32>,
+}
+
+impl<T> Segments<T> {
+    const NONE: Self = Segments { all: Vec::new(), handled: Vec::new() };
+
+    fn push(&mut self, mode: SegmentMode, contents: T) {
+        if matches!(mode, SegmentMode::Active { .. } | SegmentMode::Declared) {
+            self.handled.push(self.all.len() as u32);
+        }
+        self.all.push(Segment { mode, contents });
+    }
+}
 
 /// An element or data segment.
 pub(crate) struct Segment<T> {
@@ -62,16 +83,25 @@ pub(crate) enum SegmentMode {
     Active { target: u32, offset: &'static [ConstOp] },
     /// Never.
     Declared,
-    /// With the image.
+    /// With an image.
     Imaged,
 }
 
 /// What an element segment contains.
 pub(crate) enum Elements {
-    /// Function indices or [`NULL_FUNCTION`].
+    /// Places of functions among the references, or [`NULL_FUNCTION`].
     Functions(&'static [u32]),
     /// One constant expression each.
     Expressions(Vec<&'static [ConstOp]>),
+}
+
+impl Elements {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Elements::Functions(functions) => functions.len(),
+            Elements::Expressions(expressions) => expressions.len(),
+        }
+    }
 }
 
 impl Contents {
@@ -101,9 +131,10 @@ impl Contents {
                 tables: Vec::new(),
                 memories: Vec::new(),
                 globals: Vec::new(),
-                elems: Vec::new(),
-                datas: Vec::new(),
+                elems: Segments::NONE,
+                datas: Segments::NONE,
                 image: descriptor.image.as_slice(),
+                table_images: descriptor.table_images.as_slice(),
             };
             contents.read_imports()?;
             for ty in descriptor.tables.as_slice() {
@@ -121,6 +152,7 @@ impl Contents {
             contents.read_elems()?;
             contents.read_datas()?;
             contents.check_image()?;
+            contents.check_table_images()?;
             Ok(contents)
         }
     }
@@ -174,16 +206,14 @@ impl Contents {
             // SAFETY: as above.
             let (items, exprs) = unsafe { (elem.items.as_slice(), elem.exprs.as_slice()) };
             let contents = if exprs.is_empty() {
-                items.iter().filter(|&&item| item != NULL_FUNCTION).try_for_each(|&item| {
-                    self.place(item).map(drop).ok_or(missing_reference(item))
-                })?;
+                self.check_places(items)?;
                 Elements::Functions(items)
             } else {
                 // SAFETY: as above.
                 let read = |expr: &_| unsafe { self.expression(expr) };
                 Elements::Expressions(exprs.iter().map(read).collect::<Result<_, _>>()?)
             };
-            self.elems.push(Segment { mode, contents });
+            self.elems.push(mode, contents);
         }
         Ok(())
     }
@@ -197,7 +227,7 @@ impl Contents {
                 unsafe { self.segment_mode(data.mode, data.memory, memories, &data.offset)? };
             // SAFETY: as above.
             let contents = unsafe { data.bytes.as_slice() };
-            self.datas.push(Segment { mode, contents });
+            self.datas.push(mode, contents);
         }
         Ok(())
     }
@@ -284,24 +314,6 @@ impl Contents {
             }
             if self.raw_types[ty as usize].entry.is_none() {
                 return Err(Malformed::Thunk(ty));
-            }
-        }
-        Ok(())
-    }
-
-    /// Checks that the image fits the memories, and that it can be mapped.
-    fn check_image(&self) -> Result<(), Malformed> {
-        let imported = self.imported(ExternKind::Memory);
-        for run in self.image {
-            let defined = (run.memory as usize).checked_sub(imported);
-            let memory = defined.and_then(|index| self.memories.get(index));
-            let memory =
-                memory.ok_or(Malformed::Index { what: "memory of image", index: run.memory })?;
-            let size = memory.min.saturating_mul(WASM_PAGE_SIZE);
-            let fits = run.address.checked_add(run.bytes.len).is_some_and(|end| end <= size);
-            let parts = [run.address, run.bytes.len, run.bytes.ptr.addr() as u64];
-            if !fits || parts.iter().any(|part| !part.is_multiple_of(IMAGE_PAGE)) {
-                return Err(Malformed::Image);
             }
         }
         Ok(())
@@ -443,6 +455,7 @@ mod tests {
             elems: array(vec![]),
             datas: array(vec![]),
             image: array(vec![]),
+            table_images: array(vec![]),
         }
     }
 
@@ -480,6 +493,12 @@ mod tests {
         };
         let memory_1 = Malformed::Index { what: "memory of image", index: 1 };
         assert_eq!(error(image), Some(memory_1));
+        let table_image = |m: &mut ModuleDescriptor| {
+            let functions = array(vec![0]);
+            m.table_images = array(vec![TableImage { table: 0, reserved: 0, functions }]);
+        };
+        let table_0 = Malformed::Index { what: "table of image", index: 0 };
+        assert_eq!(error(table_image), Some(table_0));
         let export = |m: &mut ModuleDescriptor| {
             m.exports = array(vec![abi::Export { name: array(vec![]), kind: 9, index: 0 }]);
         };

@@ -14,6 +14,8 @@ use wasm2so_abi::{Builtins, TrapCode, VmCtx};
 /// The table that every instance points at.
 pub(crate) static BUILTINS: Builtins = Builtins {
     trap: trap_builtin,
+    bind_function: table::bind_function,
+    table_get: table::get,
     memory_grow: memory::grow,
     memory_init: memory::init,
     data_drop: memory::data_drop,
@@ -31,14 +33,14 @@ pub(crate) static BUILTINS: Builtins = Builtins {
 /// store: it has it.
 unsafe fn with_instance<R>(
     vmctx: *mut VmCtx,
-    f: impl FnOnce(&mut StoreInner, &mut InstanceData) -> R,
+    f: impl FnOnce(&mut StoreInner, &InstanceData) -> R,
 ) -> R {
     on_native_stack(|| {
         // SAFETY: `host` points to the instance, whose store is alive and
         // borrowed by the call that entered wasm; no reference into either is in
         // use while wasm runs.
         unsafe {
-            let instance = &mut *(*vmctx).host.cast::<InstanceData>();
+            let instance = &*(*vmctx).host.cast::<InstanceData>();
             f(&mut *instance.store.as_ptr(), instance)
         }
     })

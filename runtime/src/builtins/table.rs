@@ -1,13 +1,27 @@
 //! Tables and element segments.
 
 use super::{code, with_instance};
-use crate::table::TableData;
 use std::ffi::c_void;
-use wasm2so_abi::{TrapCode, VmCtx};
+use wasm2so_abi::VmCtx;
 
 /// # Safety
 /// Called by compiled code, as all functions here: `vmctx` is the instance that
 /// runs, and indices are the module's.
+pub(super) unsafe extern "C" fn bind_function(vmctx: *mut VmCtx, place: u32) {
+    // SAFETY: called by compiled code.
+    unsafe { with_instance(vmctx, |_, instance| instance.funcref(place)) };
+}
+
+pub(super) unsafe extern "C" fn get(vmctx: *mut VmCtx, table: u32, index: u64) -> *mut c_void {
+    // SAFETY: called by compiled code.
+    unsafe {
+        with_instance(vmctx, |store, instance| {
+            let element = store.table(instance.tables[table as usize]).get(index);
+            element.expect("compiled code checks bounds")
+        })
+    }
+}
+
 pub(super) unsafe extern "C" fn grow(
     vmctx: *mut VmCtx,
     table: u32,
@@ -50,9 +64,9 @@ pub(super) unsafe extern "C" fn copy(
     // SAFETY: called by compiled code.
     unsafe {
         with_instance(vmctx, |store, instance| {
-            let to = store.table(instance.tables[dst_table as usize]);
-            let from = store.table(instance.tables[src_table as usize]);
-            code(TableData::copy((to, dst), (from, src), len))
+            let to = (instance.tables[dst_table as usize], dst);
+            let from = (instance.tables[src_table as usize], src);
+            code(store.copy_table(to, from, len))
         })
     }
 }
@@ -68,10 +82,8 @@ pub(super) unsafe extern "C" fn init(
     // SAFETY: called by compiled code.
     unsafe {
         with_instance(vmctx, |store, instance| {
-            let start = src as usize;
-            let source = instance.elems[segment as usize].get(start..start + len as usize);
             let table = store.table_mut(instance.tables[table as usize]);
-            code(source.ok_or(TrapCode::TableOutOfBounds).and_then(|s| table.write(dst, s)))
+            code(instance.init_table(table, dst, segment, src, len))
         })
     }
 }

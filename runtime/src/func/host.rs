@@ -1,7 +1,7 @@
 //! Host functions: what they are, and how wasm calls them.
 
 use super::{Func, WasmValues, with_buffer};
-use crate::activation::call_host;
+use crate::activation::{HostCode, call_host};
 use crate::error::{HostError, ResultError};
 use crate::imports::Extern;
 use crate::instance::Instance;
@@ -65,7 +65,7 @@ impl HostFunc {
     }
 
     fn create<B: Body + 'static>(store: &mut StoreContext, ty: FuncType, body: B) -> Func {
-        let header = HostBinding { call: host_call::<B> };
+        let header = HostBinding { call: call_host::<Code<B>> };
         let context = store.as_ptr();
         let unbound = Binding { header, func: std::ptr::null(), store: context, instance: None };
         let type_id = TypeId::of(&ty);
@@ -181,19 +181,13 @@ impl Caller<'_> {
     }
 }
 
-/// Called by host thunks.
-///
-/// # Safety
-/// As the contract says of [`HostCall`](wasm2so_abi::HostCall); the binding's function has a body `B`.
-unsafe extern "C" fn host_call<B: Body>(
-    binding: *mut HostBinding,
-    slots: *mut Slot,
-    frame: *const usize,
-) {
-    let binding = binding.cast::<Binding>();
-    let run = || {
+/// The functions with a body `B`: each has a [`Binding`].
+struct Code<B>(PhantomData<B>);
+
+impl<B: Body> HostCode for Code<B> {
+    unsafe fn run(binding: *mut HostBinding, slots: *mut Slot) -> Result<(), HostError> {
         // SAFETY: bindings do not change, and live as long as the store.
-        let &Binding { func, store, instance, .. } = unsafe { &*binding };
+        let &Binding { func, store, instance, .. } = unsafe { &*binding.cast::<Binding>() };
         // SAFETY: lives as long as the store; its body is a `B`, and does not
         // change.
         let body = unsafe { &*(&raw const *(*func).body).cast::<B>() };
@@ -203,9 +197,7 @@ unsafe extern "C" fn host_call<B: Body>(
         unsafe {
             StoreContext::lend(store, |store| body.run(&mut Caller { store, instance }, slots))
         }
-    };
-    // SAFETY: `frame` is the thunk's, and nothing here needs to be dropped.
-    unsafe { call_host(frame, run) }
+    }
 }
 
 /// A body that is told types and values as it runs.

@@ -3,7 +3,7 @@
 
 use super::vmctx::VmBlock;
 use super::{Instance, InstanceData};
-use crate::artifact::{Elements, Module, SegmentMode};
+use crate::artifact::{Module, SegmentMode};
 use crate::builtins::BUILTINS;
 use crate::constexpr::evaluate;
 use crate::error::ResourceError;
@@ -14,8 +14,8 @@ use crate::memory::{Memory, MemoryData};
 use crate::store::{Pinned, StoreContext, StoreInner};
 use crate::table::{Table, TableData};
 use crate::trap::{Trap, TrapDetail};
-use std::ffi::c_void;
-use wasm2so_abi::{ConstOp, NULL_FUNCTION, Slot, VmCtx, VmFuncRef, VmImportedFunction};
+use std::cell::Cell;
+use wasm2so_abi::{ConstOp, Slot, VmCtx, VmFuncRef, VmImportedFunction};
 
 /// Makes an instance of `module` with `imports` in `store`, everything in place
 /// but still zero, except what the memories' image holds.
@@ -43,8 +43,8 @@ pub(super) fn allocate(
         memories: Vec::new(),
         tables: Vec::new(),
         globals: Vec::new(),
-        elems: Vec::new(),
-        datas_dropped: vec![false; contents.datas.len()],
+        elems_dropped: vec![Cell::new(false); contents.elems.all.len()].into(),
+        datas_dropped: vec![Cell::new(false); contents.datas.all.len()].into(),
         bindings: Vec::new(),
         module: module.clone(),
     };
@@ -71,6 +71,7 @@ pub(super) fn allocate(
     unsafe {
         (*raw).vm.vmctx().write(VmCtx { builtins: &raw const BUILTINS, host: raw.cast() });
         (*raw).fill(store, instance);
+        (*raw).bind_tables(store.inner_mut());
     }
     Ok(instance)
 }
@@ -102,10 +103,11 @@ fn allocate_memories(
 /// # Errors
 /// When a segment does not fit; those before it stay applied.
 pub(super) fn initialise(store: &mut StoreContext, instance: Instance) -> Result<(), Trap> {
+    let raw = store.inner().instances[instance.index].as_ptr();
     let store = store.inner_mut();
-    // SAFETY: nothing else uses the instance before this returns: no wasm code
-    // runs, and `store` only holds a pointer to it.
-    let data = unsafe { instance.data_mut(store) };
+    // SAFETY: alive as long as the store, which only holds a pointer to it;
+    // nobody has another reference but to share it.
+    let data = unsafe { &*raw };
     let module = data.module.clone();
     let contents = module.contents();
     for (index, (_, init)) in contents.globals.iter().enumerate() {
@@ -113,14 +115,15 @@ pub(super) fn initialise(store: &mut StoreContext, instance: Instance) -> Result
         // SAFETY: the layout has that many globals.
         unsafe { *data.vm.defined_global(index as u32) = value };
     }
-    // All of them first: a segment that does not fit leaves those after it to be
-    // used by what is reachable of the instance.
-    data.elems = contents.elems.iter().map(|elem| data.references(&elem.contents)).collect();
-    for (index, elem) in contents.elems.iter().enumerate() {
+    // One that does not fit leaves those after it to be used by what is reachable
+    // of the instance.
+    for &index in &contents.elems.handled {
+        let elem = &contents.elems.all[index as usize];
         if let SegmentMode::Active { target, offset } = elem.mode {
             let table = store.table_mut(data.tables[target as usize]);
             let at = data.offset(offset);
-            if let Err(code) = table.write(at, &data.elems[index]) {
+            let len = elem.contents.len() as u32;
+            if let Err(code) = data.init_table(table, at, index, 0, len) {
                 let detail = TrapDetail::Index(at.max(table.len()));
                 // Functions in a table of others may see the memories, to which
                 // no data was to be written yet.
@@ -131,11 +134,10 @@ pub(super) fn initialise(store: &mut StoreContext, instance: Instance) -> Result
                 return Err(host_trap(code, detail));
             }
         }
-        if !matches!(elem.mode, SegmentMode::Passive) {
-            data.drop_elem(index as u32);
-        }
+        data.drop_elem(index);
     }
-    for (index, segment) in contents.datas.iter().enumerate() {
+    for &index in &contents.datas.handled {
+        let segment = &contents.datas.all[index as usize];
         if let SegmentMode::Active { target, offset } = segment.mode {
             let memory = store.memory_mut(data.memories[target as usize]);
             let at = data.offset(offset);
@@ -145,9 +147,7 @@ pub(super) fn initialise(store: &mut StoreContext, instance: Instance) -> Result
                 host_trap(code, detail)
             })?;
         }
-        if !matches!(segment.mode, SegmentMode::Passive) {
-            data.drop_data(index as u32);
-        }
+        data.drop_data(index);
     }
     Ok(())
 }
@@ -176,7 +176,8 @@ impl InstanceData {
             // SAFETY: see above.
             unsafe { self.vm.type_id(index).write(id.get()) };
         }
-        let mut imported = Vec::with_capacity(self.imported_functions.len());
+        // References to imported functions are the first that there can be.
+        let mut places = (0..).zip(module.referenced()).peekable();
         for index in 0..module.num_imported_functions() {
             let reference = self.import(store, instance, index);
             let VmFuncRef { code, tail_code, vmctx, .. } = reference;
@@ -188,13 +189,24 @@ impl InstanceData {
                     vmctx,
                 });
             }
-            imported.push(reference);
+            if let Some((place, _)) = places.next_if(|&(_, &referenced)| referenced == index) {
+                let (byte, bit) = self.vm.bound(place);
+                // SAFETY: see above.
+                unsafe {
+                    self.vm.funcref(place).write(reference);
+                    *byte |= bit;
+                }
+            }
         }
-        for (place, &index) in (0..).zip(module.referenced()) {
-            let imported = imported.get(index as usize).copied();
-            let reference = imported.unwrap_or_else(|| self.define(index));
-            // SAFETY: see above.
-            unsafe { self.vm.funcref(place).write(reference) };
+    }
+
+    /// Tells the tables that have first contents of them.
+    fn bind_tables(&self, store: &mut StoreInner) {
+        for (index, &table) in (0..).zip(&self.tables) {
+            let image = self.module.contents().table_image(index);
+            if !image.is_empty() {
+                store.table_mut(table).show(image, self.into());
+            }
         }
     }
 
@@ -218,7 +230,7 @@ impl InstanceData {
     }
 
     /// A reference to function `index`, which the module defines.
-    fn define(&self, index: u32) -> VmFuncRef {
+    pub(super) fn define(&self, index: u32) -> VmFuncRef {
         let function = self.module.function(index).expect("checked when loaded");
         VmFuncRef {
             code: function.code,
@@ -228,26 +240,6 @@ impl InstanceData {
             entry: self.module.entry_thunk(function.type_index),
             type_id: self.module.type_id(function.type_index).get(),
             reserved: 0,
-        }
-    }
-
-    /// The references that an element segment contains.
-    fn references(&self, elements: &Elements) -> Box<[*mut c_void]> {
-        match elements {
-            Elements::Functions(functions) => functions
-                .iter()
-                .map(|&index| match index {
-                    NULL_FUNCTION => std::ptr::null_mut(),
-                    _ => self.vm.funcref(self.place(index)).cast(),
-                })
-                .collect(),
-            Elements::Expressions(expressions) => expressions
-                .iter()
-                .map(|steps| {
-                    let address = u128::from_le_bytes(evaluate(steps, self).0) as usize;
-                    std::ptr::with_exposed_provenance_mut(address)
-                })
-                .collect(),
         }
     }
 

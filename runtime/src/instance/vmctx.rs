@@ -1,10 +1,11 @@
 //! The block of memory that compiled code knows an instance by.
 
-use std::alloc::{Layout, alloc_zeroed, dealloc, handle_alloc_error};
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
 use std::ptr::NonNull;
 use wasm2so_abi::{Slot, VmCtx, VmFuncRef, VmImportedFunction, VmLayout, VmMemory, VmTable};
 
-/// A [`VmCtx`] with its tail, zeroed at first. All methods return pointers into
+/// A [`VmCtx`] with its tail: zero at first, but for what [`VmBlock::bound`] tells
+/// of, which may be much and is filled bit by bit. All methods return pointers into
 /// it, valid as long as it is; indices must be within the layout's counts.
 pub(super) struct VmBlock {
     start: NonNull<u8>,
@@ -15,8 +16,11 @@ impl VmBlock {
     pub(super) fn new(layout: VmLayout) -> Self {
         let memory = allocation(&layout);
         // SAFETY: the size is not 0, for there is always a head.
-        let start = NonNull::new(unsafe { alloc_zeroed(memory) });
-        VmBlock { start: start.unwrap_or_else(|| handle_alloc_error(memory)), layout }
+        let start = NonNull::new(unsafe { alloc(memory) });
+        let start = start.unwrap_or_else(|| handle_alloc_error(memory));
+        // SAFETY: that part of it is its own.
+        unsafe { start.write_bytes(0, layout.filled() as usize) };
+        VmBlock { start, layout }
     }
 
     pub(super) fn vmctx(&self) -> *mut VmCtx {
@@ -45,6 +49,12 @@ impl VmBlock {
 
     pub(super) fn type_id(&self, index: u32) -> *mut u32 {
         self.at(self.layout.type_id(index))
+    }
+
+    /// The byte, and the bit of it, that says whether [`VmBlock::funcref`] is filled.
+    pub(super) fn bound(&self, place: u32) -> (*mut u8, u8) {
+        let (byte, bit) = self.layout.bound(place);
+        (self.at(byte), bit)
     }
 
     pub(super) fn funcref(&self, place: u32) -> *mut VmFuncRef {

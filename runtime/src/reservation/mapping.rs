@@ -1,5 +1,6 @@
 //! One mapping of the kernel's, and what is where in it.
 
+use super::pagemap;
 use crate::error::ResourceError;
 use crate::image::{Image, ImageId, Run};
 use rustix::io::Errno;
@@ -128,11 +129,17 @@ impl Mapping {
         if self.shown == Shown::Part {
             return false;
         }
+        let start = self.base.as_ptr();
+        let all = start.addr()..start.addr() + self.committed;
         // SAFETY: our own mapping, whose contents nobody needs.
-        let done = unsafe {
-            let start = self.base.as_ptr().cast();
-            rustix::mm::madvise(start, self.committed, Advice::LinuxDontNeed)
-        };
+        let own = || unsafe { pagemap::discard_own(all) };
+        // Pages of the image that were only read can stay for the next.
+        if self.image().is_some() && own() {
+            return true;
+        }
+        // SAFETY: as before.
+        let done =
+            unsafe { rustix::mm::madvise(start.cast(), self.committed, Advice::LinuxDontNeed) };
         done.is_ok()
     }
 

@@ -83,6 +83,62 @@ fn writes_are_seen_by_no_other_instance() {
 }
 
 #[test]
+fn pages_that_were_only_read_may_stay() {
+    // Every page of the image tells its number; there is memory beyond it.
+    let data: String = (0..60)
+        .map(|page| format!(r#"(data (i32.const {}) "{:03}")"#, page * 4096 + 9, page))
+        .collect();
+    let module = module(&format!(r#"(module (memory (export "memory") 5 20) {data})"#));
+    let is_first = |memory: &[u8]| {
+        memory.chunks(4096).enumerate().all(|(page, bytes)| {
+            let number = if page < 60 { format!("{page:03}") } else { "\0\0\0".to_owned() };
+            bytes[9..12] == *number.as_bytes()
+                && bytes[..9].iter().chain(&bytes[12..]).all(|&byte| byte == 0)
+        })
+    };
+    for round in 0..6 {
+        let mut store = Store::new(Config::default());
+        let memory = instantiate(&mut store, &module).memory(&store, "memory").unwrap();
+        assert!(is_first(memory.data(&store)), "round {round}");
+        if round % 3 == 2 {
+            memory.grow(&mut store, 2).unwrap();
+        }
+        // More places than are asked for at once, in and beyond the image.
+        let changed = memory.data_mut(&mut store).chunks_mut(4096).skip(round % 2).step_by(2);
+        changed.for_each(|page| page[17 * round..].fill(7));
+    }
+}
+
+/// A child has its parent's view of which pages are its own.
+#[test]
+fn a_child_sees_its_own_pages() {
+    let module = module(PAGES);
+    let write = || {
+        let mut store = Store::new(Config::default());
+        let memory = instantiate(&mut store, &module).memory(&store, "memory").unwrap();
+        let first = is_first(memory.data(&store));
+        memory.data_mut(&mut store).fill(7);
+        first
+    };
+    assert!(write() && write());
+    // SAFETY: the child only makes instances and ends. Other threads may hold
+    // locks that it waits for; then the alarm ends it.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        // SAFETY: nothing else sets an alarm.
+        unsafe { libc::alarm(20) };
+        let fine = write() && write() && write();
+        // SAFETY: it ends at once.
+        unsafe { libc::_exit(if fine { 0 } else { 1 }) };
+    }
+    assert!(child > 0);
+    let mut status = 0;
+    // SAFETY: its own child.
+    assert_eq!(unsafe { libc::waitpid(child, &raw mut status, 0) }, child);
+    assert!(!libc::WIFEXITED(status) || libc::WEXITSTATUS(status) == 0, "{status:#x}");
+}
+
+#[test]
 fn segments_are_applied_in_order_until_one_does_not_fit() {
     // What is left of the instance can be reached through the table.
     let attempt = |text: &str| {

@@ -12,6 +12,7 @@ mod sampling;
 mod stacks;
 mod state;
 mod stress;
+mod tables;
 mod typed;
 mod watch;
 

@@ -156,11 +156,13 @@ struct Host {
 
 static TRAP: unsafe extern "C" fn(*mut VmCtx, u32, u64) -> ! = trap_builtin;
 
-unsafe extern "C" fn host_call(binding: *mut HostBinding, _: *mut Slot, frame: *const usize) {
-    // SAFETY: called by `host_thunk` with what `Machine::run` set up.
-    unsafe {
-        let host = &*binding.cast::<Host>();
-        call_host(frame, || (host.call)(&*host.machine));
+impl HostCode for Host {
+    unsafe fn run(binding: *mut HostBinding, _: *mut Slot) -> Result<(), HostError> {
+        // SAFETY: called by `host_thunk` with what `Machine::run` set up.
+        unsafe {
+            let host = &*binding.cast::<Host>();
+            (host.call)(&*host.machine)
+        }
     }
 }
 
@@ -221,7 +223,7 @@ impl Machine {
     ) -> Result<u64, Exit> {
         let mut machine = Machine::new();
         let call = Box::new(host);
-        let binding = HostBinding { call: host_call };
+        let binding = HostBinding { call: call_host::<Host> };
         let host = Host { binding, call, machine: &raw const machine };
         machine.host = &host;
         machine.run_on(stack, name, arguments)
