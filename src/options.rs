@@ -21,6 +21,9 @@ pub enum DebugLevel {
     /// Also the functions' types.
     #[default]
     Full,
+    /// The wasm's own debug information, translated: debuggers show its sources,
+    /// traces still show offsets. Without any in the wasm, as [`Full`](Self::Full).
+    Source,
 }
 
 /// What to write.

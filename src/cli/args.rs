@@ -117,6 +117,9 @@ enum Kind {
 enum Debug {
     /// Line table, inlined functions, function types.
     Full,
+    /// The sources of the wasm, by its DWARF: lines, functions, types,
+    /// variables. Traces show offsets as ever.
+    Source,
     /// Line table and inlined functions: all that traces need.
     Line,
     /// Nothing; traces name functions but no offsets.
@@ -136,6 +139,7 @@ impl Args {
             cpu: self.cpu.clone(),
             debug: match self.debug {
                 Debug::Full => DebugLevel::Full,
+                Debug::Source => DebugLevel::Source,
                 Debug::Line => DebugLevel::Line,
                 Debug::None => DebugLevel::None,
             },

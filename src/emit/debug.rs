@@ -35,7 +35,7 @@ impl<'ctx> DebugInfo<'ctx> {
         let kind = match options.debug {
             DebugLevel::None => return None,
             DebugLevel::Line => DWARFEmissionKind::LineTablesOnly,
-            DebugLevel::Full => DWARFEmissionKind::Full,
+            DebugLevel::Full | DebugLevel::Source => DWARFEmissionKind::Full,
         };
         let context = module.get_context();
         let number = |n| context.i32_type().const_int(n, false);

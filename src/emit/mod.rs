@@ -9,6 +9,7 @@
 //! | what the module says of itself | [`descriptor`] |
 //! | what is kept of the wasm file for debugging | [`kept`] |
 //! | objects to `.so` | [`link`] |
+//! | the sources' debug information in it | [`source`] |
 
 pub mod debug;
 pub mod descriptor;
@@ -16,4 +17,5 @@ pub mod image;
 pub mod kept;
 pub mod link;
 pub mod shards;
+pub mod source;
 pub mod thunks;
