@@ -40,6 +40,9 @@ pub enum Error {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// The module cannot be printed as text.
+    #[error("no listing can be made, compile without: {0}")]
+    Listing(String),
     /// The linker failed.
     #[error("linking failed: {0}")]
     Link(String),

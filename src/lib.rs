@@ -8,10 +8,12 @@
 //! | function bodies to LLVM IR | [`translate`] |
 //! | LLVM IR to optimised machine code, stamped | [`llvm`] |
 //! | shards, thunks, debug information, descriptor, linking | [`emit`] |
+//! | commands for debuggers | [`debuggers`] |
 //!
 //! Each phase borrows immutably from the one before. What the code expects of
 //! its host is the crate `wasm2so_abi`; nothing here runs wasm.
 
+pub mod debuggers;
 pub mod emit;
 pub mod error;
 pub mod llvm;
@@ -95,7 +97,7 @@ pub fn compile(
             let shared = options.emit == Emit::SharedObject;
             link::link(&objects, output, shared, options)?;
             if shared && options.debug == DebugLevel::Source {
-                source::apply(&module, output)?;
+                source::apply(&module, output, options.opt_level)?;
             }
             stamps
         }

@@ -5,6 +5,9 @@
 #[allow(missing_docs)]
 pub enum OptLevel {
     O0,
+    /// For debuggers: like `O0`, and at each wasm instruction there is somewhere to
+    /// stop, with all variables and operands in memory.
+    Og,
     O1,
     O2,
     #[default]
@@ -18,8 +21,10 @@ pub enum DebugLevel {
     None,
     /// Line table and inlined functions: all that traces need.
     Line,
-    /// Also the functions' types.
+    /// Also every function, for debuggers to find by name.
     #[default]
+    Functions,
+    /// Also types and variables.
     Full,
     /// The wasm's own debug information, translated: debuggers show its sources,
     /// traces still show offsets. Without any in the wasm, as [`Full`](Self::Full).
@@ -40,6 +45,15 @@ pub enum Emit {
     LlvmIr,
 }
 
+/// Where a listing is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// Absolute path of the directory.
+    pub directory: String,
+    /// Name of the file.
+    pub name: String,
+}
+
 /// How to compile.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -51,6 +65,10 @@ pub struct Options {
     pub debug: DebugLevel,
     /// What to write.
     pub emit: Emit,
+    /// The listing (see [`emit::listing`](crate::emit::listing)) that debuggers are
+    /// to show as the source: its name and the absolute path of its directory. It
+    /// is for the caller to write.
+    pub listing: Option<Listing>,
     /// Keep the wasm's own debug information, for source positions in traces.
     pub keep_dwarf: bool,
     /// Threads; 0 means one per processor. The output does not depend on it.
@@ -71,6 +89,7 @@ impl Default for Options {
             cpu: "native".to_owned(),
             debug: DebugLevel::default(),
             emit: Emit::default(),
+            listing: None,
             keep_dwarf: false,
             jobs: 0,
             audit_labels: false,

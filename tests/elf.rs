@@ -299,8 +299,8 @@ fn assert_well_formed(so: &Path) {
 #[test]
 fn tools_find_nothing_wrong() {
     SUBJECTS.iter().for_each(|subject| assert_well_formed(&subject.so));
-    for opt_level in [OptLevel::O0, OptLevel::O1, OptLevel::O2, OptLevel::O3] {
-        for debug in [DebugLevel::None, DebugLevel::Line, DebugLevel::Full] {
+    for opt_level in [OptLevel::O0, OptLevel::Og, OptLevel::O1, OptLevel::O2, OptLevel::O3] {
+        for debug in [DebugLevel::None, DebugLevel::Line, DebugLevel::Functions, DebugLevel::Full] {
             assert_well_formed(&small(&Options { opt_level, debug, ..options() }).so);
         }
     }
@@ -330,7 +330,7 @@ fn the_same_input_gives_the_same_bytes() {
 #[test]
 fn debug_information_does_not_change_what_is_loaded() {
     for subject in &SUBJECTS[..2] {
-        for debug in [DebugLevel::None, DebugLevel::Line] {
+        for debug in [DebugLevel::None, DebugLevel::Line, DebugLevel::Full] {
             let other = subject.again(&Options { debug, ..options() });
             let (elf, other) = (subject.elf(), other.elf());
             for kind in [elf::PT_LOAD, elf::PT_GNU_RELRO, elf::PT_GNU_EH_FRAME] {

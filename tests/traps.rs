@@ -19,7 +19,8 @@ mod transcript;
 use check::Report;
 use wasm2so::options::OptLevel;
 
-const LEVELS: [OptLevel; 4] = [OptLevel::O0, OptLevel::O1, OptLevel::O2, OptLevel::O3];
+const LEVELS: [OptLevel; 5] =
+    [OptLevel::O0, OptLevel::Og, OptLevel::O1, OptLevel::O2, OptLevel::O3];
 
 /// Every kind in every situation.
 fn exact_at(level: OptLevel) {
@@ -44,6 +45,11 @@ fn exact_at(level: OptLevel) {
 #[test]
 fn every_trap_is_exact_at_o0() {
     exact_at(OptLevel::O0);
+}
+
+#[test]
+fn every_trap_is_exact_at_og() {
+    exact_at(OptLevel::Og);
 }
 
 #[test]

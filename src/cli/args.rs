@@ -3,7 +3,7 @@
 use super::output::STANDARD;
 use anyhow::{Result, bail};
 use clap::{Parser, ValueEnum, ValueHint};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use wasm2so::options::{DebugLevel, Emit, OptLevel, Options};
 
 /// Compiles WebAssembly to a native shared object with exact traces.
@@ -19,7 +19,7 @@ use wasm2so::options::{DebugLevel, Emit, OptLevel, Options};
 )]
 pub struct Args {
     /// WebAssembly module, binary or text; `-` reads standard input.
-    #[arg(value_hint = ValueHint::FilePath, required_unless_present_any = ["completions", "man"])]
+    #[arg(value_hint = ValueHint::FilePath, required_unless_present_any = ["debugger_script", "completions", "man"])]
     pub input: Option<PathBuf>,
 
     /// Output file, `-` for standard output [default: the input's name with the
@@ -27,7 +27,8 @@ pub struct Args {
     #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     output: Option<PathBuf>,
 
-    /// Optimisation level, 0 to 3.
+    /// Optimisation level: 0 to 3, or `g` for debuggers, which then stop at each
+    /// wasm instruction and see and change all variables.
     #[arg(short = 'O', value_name = "LEVEL", default_value = "3", hide_possible_values = true)]
     opt_level: Level,
 
@@ -54,9 +55,22 @@ pub struct Args {
     )]
     jobs: usize,
 
-    /// Debug information. It changes neither the code nor its speed.
-    #[arg(long, value_name = "AMOUNT", value_enum, default_value_t = Debug::Full)]
-    debug: Debug,
+    /// Debug information [default: full with -Og, else functions]. It changes
+    /// neither the code nor its speed.
+    #[arg(long, value_name = "AMOUNT", value_enum)]
+    debug: Option<Debug>,
+
+    /// Also write a listing, for debuggers to show as the source: a text file
+    /// whose line N is the instruction at offset N [default: beside the output,
+    /// the input's name with .wasm.wat].
+    #[arg(
+        long,
+        value_name = "FILE",
+        value_hint = ValueHint::FilePath,
+        num_args = 0..=1,
+        require_equals = true
+    )]
+    listing: Option<Option<PathBuf>>,
 
     /// Keep the wasm's own DWARF or link to a source map, in sections that are
     /// not loaded: traces then show source positions even where the wasm file
@@ -80,6 +94,11 @@ pub struct Args {
     #[command(flatten)]
     pub color: colorchoice_clap::Color,
 
+    /// Print the `wasm` commands for this debugger, for its `source` or `command
+    /// script import`. Files with full debug information hold those for gdb.
+    #[arg(long, value_name = "DEBUGGER", value_enum)]
+    pub debugger_script: Option<Debugger>,
+
     /// Print a completion script for this shell.
     #[arg(long, value_name = "SHELL", value_enum)]
     pub completions: Option<clap_complete::Shell>,
@@ -93,6 +112,8 @@ pub struct Args {
 enum Level {
     #[value(name = "0")]
     O0,
+    #[value(name = "g")]
+    Og,
     #[value(name = "1")]
     O1,
     #[value(name = "2")]
@@ -113,13 +134,23 @@ enum Kind {
     LlvmIr,
 }
 
+/// A debugger that there are commands for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+#[allow(missing_docs)]
+pub enum Debugger {
+    Gdb,
+    Lldb,
+}
+
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Debug {
-    /// Line table, inlined functions, function types.
+    /// Types and variables.
     Full,
     /// The sources of the wasm, by its DWARF: lines, functions, types,
     /// variables. Traces show offsets as ever.
     Source,
+    /// All functions, line table, inlined functions: where execution is.
+    Functions,
     /// Line table and inlined functions: all that traces need.
     Line,
     /// Nothing; traces name functions but no offsets.
@@ -132,16 +163,18 @@ impl Args {
         Options {
             opt_level: match self.opt_level {
                 Level::O0 => OptLevel::O0,
+                Level::Og => OptLevel::Og,
                 Level::O1 => OptLevel::O1,
                 Level::O2 => OptLevel::O2,
                 Level::O3 => OptLevel::O3,
             },
             cpu: self.cpu.clone(),
-            debug: match self.debug {
-                Debug::Full => DebugLevel::Full,
-                Debug::Source => DebugLevel::Source,
-                Debug::Line => DebugLevel::Line,
-                Debug::None => DebugLevel::None,
+            debug: match (self.debug, self.opt_level) {
+                (Some(Debug::Full), _) | (None, Level::Og) => DebugLevel::Full,
+                (Some(Debug::Source), _) => DebugLevel::Source,
+                (Some(Debug::Functions), _) | (None, _) => DebugLevel::Functions,
+                (Some(Debug::Line), _) => DebugLevel::Line,
+                (Some(Debug::None), _) => DebugLevel::None,
             },
             emit: match self.emit {
                 Kind::So => Emit::SharedObject,
@@ -149,11 +182,24 @@ impl Args {
                 Kind::Asm => Emit::Assembly,
                 Kind::LlvmIr => Emit::LlvmIr,
             },
+            listing: None,
             keep_dwarf: self.keep_dwarf,
             jobs: self.jobs,
             audit_labels: self.audit_labels,
             linker: self.linker.clone(),
         }
+    }
+
+    /// Where the listing goes, if there is to be one beside the output `target`.
+    pub fn listing_path(&self, target: &Path) -> Option<PathBuf> {
+        let beside = || {
+            let input = self.input.as_deref().and_then(Path::file_stem);
+            let mut name =
+                input.filter(|stem| *stem != STANDARD).unwrap_or("stdin".as_ref()).to_owned();
+            name.push(".wasm.wat");
+            target.with_file_name(name)
+        };
+        self.listing.as_ref().map(|path| path.clone().unwrap_or_else(beside))
     }
 
     /// Where the output goes.

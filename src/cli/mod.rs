@@ -8,15 +8,17 @@ mod progress;
 
 use anstream::eprintln;
 use anyhow::{Context, Result, bail};
-use args::Args;
+use args::{Args, Debugger};
 use clap::{CommandFactory, Parser};
 use input::Source;
 use output::Output;
-use std::path::Path;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
-use wasm2so::Summary;
-use wasm2so::options::Options;
+use wasm2so::options::{Listing, Options};
+use wasm2so::{Summary, debuggers};
 
 /// Runs the program.
 pub fn main() -> ExitCode {
@@ -61,6 +63,13 @@ fn run(args: &Args) -> Result<()> {
         clap_complete::generate(shell, &mut Args::command(), "wasm2so", &mut script);
         return output::print(&script);
     }
+    if let Some(debugger) = args.debugger_script {
+        let script = match debugger {
+            Debugger::Gdb => debuggers::GDB,
+            Debugger::Lldb => debuggers::LLDB,
+        };
+        return output::print(script.as_bytes());
+    }
     if args.man {
         let mut page = Vec::new();
         clap_mangen::Man::new(Args::command()).render(&mut page)?;
@@ -68,13 +77,20 @@ fn run(args: &Args) -> Result<()> {
     }
     let started = Instant::now();
     let input = args.input.as_deref().context("no input file")?;
-    let options = args.options();
+    let mut options = args.options();
     let target = args.output_path(&options)?;
+    let listing = args.listing_path(&target);
     let source = Source::read(input)?;
-    if input.canonicalize().is_ok_and(|input| target.canonicalize().is_ok_and(|t| t == input)) {
-        bail!("{} would be overwritten; give another file with -o", input.display());
+    for (path, option) in [(Some(&target), "-o "), (listing.as_ref(), "--listing=")] {
+        let is_input = |path: &PathBuf| {
+            input.canonicalize().is_ok_and(|input| path.canonicalize().is_ok_and(|p| p == input))
+        };
+        if path.is_some_and(is_input) {
+            bail!("{} would be overwritten; give another file with {option}FILE", input.display());
+        }
     }
-    let summary = compile(&source, &target, &options)
+    options.listing = listing.as_deref().map(place_of).transpose()?;
+    let summary = compile(&source, &target, listing.as_deref(), &options)
         .with_context(|| format!("cannot compile {}", input.display()))?;
     if args.verbose > 0 {
         eprintln!(
@@ -98,11 +114,33 @@ fn run(args: &Args) -> Result<()> {
     Ok(())
 }
 
-fn compile(source: &Source, target: &Path, options: &Options) -> Result<Summary> {
+/// Where debuggers find the listing at `path`.
+fn place_of(path: &Path) -> Result<Listing> {
+    let path = std::path::absolute(path)?;
+    let (Some(directory), Some(name)) = (path.parent(), path.file_name()) else {
+        bail!("{} is no file that a listing can be written to", path.display());
+    };
+    let text = |part: &OsStr| part.to_string_lossy().into_owned();
+    Ok(Listing { directory: text(directory.as_os_str()), name: text(name) })
+}
+
+fn compile(
+    source: &Source,
+    target: &Path,
+    listing: Option<&Path>,
+    options: &Options,
+) -> Result<Summary> {
     let wasm = source.to_wasm()?;
     let output = Output::create(target)?;
+    let listing = listing.map(Output::create).transpose()?;
     let progress = progress::Bar::new(wasm.len());
     let summary = wasm2so::compile(&wasm, &source.name, output.path(), options, &progress)?;
+    if let Some(listing) = listing {
+        let text = wasm2so::emit::listing::text(&wasm)?;
+        let path = listing.path();
+        fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        listing.keep()?;
+    }
     progress.finish();
     output.keep()?;
     Ok(summary)

@@ -5,6 +5,7 @@ use anyhow::{Context, Result, bail};
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// As a file name: standard input or output.
 pub const STANDARD: &str = "-";
@@ -27,7 +28,9 @@ impl Output {
             // A link stays; what it leads to is replaced.
             target = target.canonicalize().unwrap_or(target);
         }
-        let name = format!(".wasm2so.{}.tmp", std::process::id());
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let name = format!(".wasm2so.{}.{number}.tmp", std::process::id());
         let temporary = if is_stream(&target) {
             std::env::temp_dir().join(name)
         } else {

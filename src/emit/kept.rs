@@ -1,8 +1,10 @@
-//! What the file keeps of the wasm file for debugging, in sections that are not
-//! loaded: its hash, the name section and, on request, the way to its sources.
+//! What the file keeps for debugging in sections that are not loaded: the wasm
+//! file's hash, its name section and, on request, the way to its sources; and
+//! commands for gdb.
 
+use crate::debuggers;
 use crate::module::WasmModule;
-use crate::options::Options;
+use crate::options::{DebugLevel, Options};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -33,6 +35,10 @@ pub fn sections<'a>(module: &WasmModule<'a>, wasm: &[u8], options: &Options) -> 
         let mut seen = HashSet::new();
         let first = module.source_sections.iter().filter(|(name, _)| seen.insert(*name));
         kept.extend(first.copied().map(custom));
+    }
+    if options.debug >= DebugLevel::Full {
+        let bytes = Cow::Owned(debuggers::gdb_section());
+        kept.push(Kept { name: debuggers::GDB_SECTION.to_owned(), bytes });
     }
     kept
 }

@@ -3,7 +3,8 @@
 //! | phase | file |
 //! |---|---|
 //! | which functions go into which LLVM module | [`shards`] |
-//! | line table, inlined functions | [`debug`] |
+//! | line table, inlined functions, variables | [`debug`] |
+//! | the text that lines are shown of | [`listing`] |
 //! | entry and host thunks, the trap function | [`thunks`] |
 //! | first contents of memories | [`image`] |
 //! | what the module says of itself | [`descriptor`] |
@@ -16,6 +17,7 @@ pub mod descriptor;
 pub mod image;
 pub mod kept;
 pub mod link;
+pub mod listing;
 pub mod shards;
 pub mod source;
 pub mod thunks;

@@ -8,10 +8,10 @@ use super::debug::DebugInfo;
 use super::thunks;
 use crate::error::Error;
 use crate::llvm::attrs::Attributes;
-use crate::llvm::sys::{self, FileType, StampReport};
+use crate::llvm::sys::{self, Emission, FileType, StampReport};
 use crate::llvm::target::{self, Cpu};
 use crate::module::WasmModule;
-use crate::options::{Emit, Options};
+use crate::options::{Emit, OptLevel, Options};
 use crate::translate::{self, Conventions, ShardCx};
 use inkwell::context::Context;
 use inkwell::module::Linkage;
@@ -200,8 +200,9 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
         &input.cpu.name,
         &input.cpu.features,
     );
-    let debug = DebugInfo::new(&llvm, input.file_name, &input.module.names, input.options);
-    let cx = ShardCx::new(input.module, input.plan.conventions, &llvm, attributes, debug);
+    let debug = DebugInfo::new(&llvm, input.file_name, input.module, input.options);
+    let stepwise = input.options.opt_level == OptLevel::Og;
+    let cx = ShardCx::new(input.module, input.plan.conventions, &llvm, attributes, stepwise, debug);
     for index in shard.functions.clone() {
         let body = input.module.body(index).expect("runs hold defined functions");
         translate::translate(&cx, index, body)?;
@@ -231,7 +232,11 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
         Emit::Assembly => FileType::Assembly,
         Emit::Object | Emit::SharedObject => FileType::Object,
     };
-    let (bytes, stamps, complaints) =
-        sys::emit(&llvm, &machine, file_type, input.options.audit_labels);
+    let emission = Emission {
+        label: input.options.audit_labels,
+        variables: cx.debug.as_ref().is_some_and(|debug| debug.variables),
+        stepwise,
+    };
+    let (bytes, stamps, complaints) = sys::emit(&llvm, &machine, file_type, emission);
     Ok(ShardOutput { bytes, stamps, complaints })
 }

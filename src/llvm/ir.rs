@@ -329,6 +329,21 @@ impl<'ctx> Ir<'ctx> {
         ))
     }
 
+    /// A machine instruction that does nothing and stays where it is.
+    pub fn nop(&self) {
+        let ty = self.context.void_type().fn_type(&[], false);
+        let nop = self.context.create_inline_asm(
+            ty,
+            "nop".to_owned(),
+            String::new(),
+            true,
+            false,
+            None,
+            false,
+        );
+        built(self.builder.build_indirect_call(ty, nop, &[], ""));
+    }
+
     /// Continues at the end of `block`.
     pub fn position_at_end(&self, block: BasicBlock<'ctx>) {
         self.builder.position_at_end(block);

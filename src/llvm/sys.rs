@@ -1,17 +1,23 @@
 //! The only place that calls LLVM outside inkwell: what inkwell lacks, and the
 //! C++ shim, behind safe functions.
 
+use inkwell::basic_block::BasicBlock;
 use inkwell::context::ContextRef;
+use inkwell::debug_info::{DIExpression, DILocalVariable, DILocation, DebugInfoBuilder};
 use inkwell::llvm_sys::core::{
     LLVMContextSetDiagnosticHandler, LLVMContextSetDiscardValueNames, LLVMDisposeMemoryBuffer,
     LLVMDisposeMessage, LLVMGetBufferSize, LLVMGetBufferStart, LLVMGetDiagInfoDescription,
     LLVMGetDiagInfoSeverity,
+};
+use inkwell::llvm_sys::debuginfo::{
+    LLVMDIBuilderInsertDbgValueRecordAtEnd, LLVMDIBuilderInsertDeclareRecordAtEnd,
 };
 use inkwell::llvm_sys::prelude::{LLVMContextRef, LLVMMemoryBufferRef, LLVMModuleRef};
 use inkwell::llvm_sys::target_machine::LLVMTargetMachineRef;
 use inkwell::llvm_sys::{LLVMDiagnosticInfo, LLVMDiagnosticSeverity};
 use inkwell::module::Module;
 use inkwell::targets::{InitializationConfig, Target, TargetMachine};
+use inkwell::values::{AsValueRef, BasicValueEnum, PointerValue};
 use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int, c_void};
 use std::mem::offset_of;
 use std::os::unix::ffi::OsStrExt;
@@ -99,6 +105,51 @@ pub fn skip_costly_passes(context: ContextRef<'_>) {
     unsafe { wasm2so_skip_costly_passes(context.raw()) }
 }
 
+/// Says, at the end of `block`, that `variable` is in memory at `slot`.
+/// (inkwell's function takes the record for an instruction and panics.)
+pub fn declare_variable<'ctx>(
+    builder: &DebugInfoBuilder<'ctx>,
+    variable: DILocalVariable<'ctx>,
+    slot: PointerValue<'ctx>,
+    how: DIExpression<'ctx>,
+    location: DILocation<'ctx>,
+    block: BasicBlock<'ctx>,
+) {
+    // SAFETY: all are live and of one context.
+    unsafe {
+        LLVMDIBuilderInsertDeclareRecordAtEnd(
+            builder.as_mut_ptr(),
+            slot.as_value_ref(),
+            variable.as_mut_ptr(),
+            how.as_mut_ptr(),
+            location.as_mut_ptr(),
+            block.as_mut_ptr(),
+        );
+    }
+}
+
+/// Says, at the end of `block`, that `variable` is `value` from here on.
+pub fn set_variable<'ctx>(
+    builder: &DebugInfoBuilder<'ctx>,
+    variable: DILocalVariable<'ctx>,
+    value: BasicValueEnum<'ctx>,
+    how: DIExpression<'ctx>,
+    location: DILocation<'ctx>,
+    block: BasicBlock<'ctx>,
+) {
+    // SAFETY: all are live and of one context.
+    unsafe {
+        LLVMDIBuilderInsertDbgValueRecordAtEnd(
+            builder.as_mut_ptr(),
+            value.as_value_ref(),
+            variable.as_mut_ptr(),
+            how.as_mut_ptr(),
+            location.as_mut_ptr(),
+            block.as_mut_ptr(),
+        );
+    }
+}
+
 /// What the stamping pass saw. Mirrors `Wasm2soStampReport` in the shim.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C)]
@@ -123,6 +174,18 @@ impl std::ops::AddAssign for StampReport {
         self.violations += other.violations;
         self.labels += other.labels;
     }
+}
+
+/// How [`emit`] works. Mirrors `Wasm2soEmission` in the shim.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub struct Emission {
+    /// See [`Options::audit_labels`](crate::options::Options).
+    pub label: bool,
+    /// There is debug information about variables.
+    pub variables: bool,
+    /// Each wasm instruction has code of its own, in order.
+    pub stepwise: bool,
 }
 
 /// What [`emit`] writes.
@@ -159,7 +222,7 @@ unsafe extern "C" {
         module: LLVMModuleRef,
         machine: LLVMTargetMachineRef,
         file_type: c_int,
-        label: bool,
+        how: Emission,
         report: *mut StampReport,
         output: *mut LLVMMemoryBufferRef,
         complaints: *mut LLVMMemoryBufferRef,
@@ -233,8 +296,7 @@ pub fn optimise(
 
 /// Generates code for `module`, stamping every access.
 ///
-/// Violations are counted in the report and described in the text. With
-/// `label`, see [`Options::audit_labels`](crate::options::Options).
+/// Violations are counted in the report and described in the text.
 ///
 /// # Panics
 /// When the target cannot write such a file; ours can.
@@ -242,7 +304,7 @@ pub fn emit(
     module: &Module<'_>,
     machine: &TargetMachine,
     file_type: FileType,
-    label: bool,
+    how: Emission,
 ) -> (Vec<u8>, StampReport, String) {
     let _options = options_in_force();
     let mut report = StampReport::default();
@@ -255,7 +317,7 @@ pub fn emit(
             module.as_mut_ptr(),
             machine.as_mut_ptr(),
             file_type as c_int,
-            label,
+            how,
             &mut report,
             &mut output,
             &mut complaints,

@@ -142,7 +142,7 @@ pub fn machine(cpu: &Cpu, level: OptLevel) -> TargetMachine {
         .set_cpu(&cpu.name)
         .set_features(&cpu.features)
         .set_level(match level {
-            OptLevel::O0 => OptimizationLevel::None,
+            OptLevel::O0 | OptLevel::Og => OptimizationLevel::None,
             OptLevel::O1 => OptimizationLevel::Less,
             OptLevel::O2 => OptimizationLevel::Default,
             OptLevel::O3 => OptimizationLevel::Aggressive,
@@ -201,7 +201,7 @@ pub fn optimise(
     level: OptLevel,
 ) -> Result<(), Error> {
     let pipeline = match level {
-        OptLevel::O0 => "default<O0>".to_owned(),
+        OptLevel::O0 | OptLevel::Og => "default<O0>".to_owned(),
         OptLevel::O1 => OPTIMISE.replace("LOOPS", ""),
         OptLevel::O2 => OPTIMISE.replace("LOOPS", "version-loops,loop-unroll<O2>,"),
         OptLevel::O3 => OPTIMISE.replace("LOOPS", "version-loops,loop-unroll<O3>,"),

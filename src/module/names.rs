@@ -12,6 +12,10 @@ pub struct Names<'a> {
     pub module: Option<&'a str>,
     /// Of functions, by index.
     pub functions: BTreeMap<u32, &'a str>,
+    /// Of parameters and locals, by the function's index and their own.
+    pub locals: BTreeMap<(u32, u32), &'a str>,
+    /// Of globals, by index.
+    pub globals: BTreeMap<u32, &'a str>,
 }
 
 impl<'a> Names<'a> {
@@ -39,10 +43,39 @@ impl<'a> Names<'a> {
                         self.functions.insert(naming.index, naming.name);
                     }
                 }
+                Name::Local(map) => {
+                    for function in map {
+                        let function = function?;
+                        for naming in function.names {
+                            let naming = naming?;
+                            self.locals.insert((function.index, naming.index), naming.name);
+                        }
+                    }
+                }
+                Name::Global(map) => {
+                    for naming in map {
+                        let naming = naming?;
+                        self.globals.insert(naming.index, naming.name);
+                    }
+                }
                 _ => {}
             }
         }
         Ok(())
+    }
+
+    /// The name that debuggers know local `index` of a function by, parameters
+    /// counted: what the module calls it, or `var5`.
+    pub fn local(&self, function: u32, index: u32) -> String {
+        let name = self.locals.get(&(function, index));
+        name.and_then(|name| identifier(name)).unwrap_or_else(|| format!("var{index}"))
+    }
+
+    /// The name that debuggers know global `index` by: what the module calls it,
+    /// or `global5`.
+    pub fn global(&self, index: u32) -> String {
+        let name = self.globals.get(&index);
+        name.and_then(|name| identifier(name)).unwrap_or_else(|| format!("global{index}"))
     }
 
     /// The name shown for function `index`: as written, or `$f5`.
@@ -59,5 +92,15 @@ impl<'a> Names<'a> {
         // A linker takes what follows an `@` for a version.
         let name = self.function(index).replace('\0', "\\0").replace('@', "＠");
         format!("wasm[{index}]::{name}")
+    }
+}
+
+/// `name` as a debugger's expressions can hold it: an identifier of C.
+fn identifier(name: &str) -> Option<String> {
+    let plain = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '_' };
+    let name: String = name.chars().map(plain).collect();
+    match name.bytes().next()? {
+        b'0'..=b'9' => Some(format!("_{name}")),
+        _ => Some(name),
     }
 }

@@ -54,6 +54,8 @@ pub struct ShardCx<'ctx, 'a> {
     pub layout: VmLayout,
     /// Whether a table may hold references to functions of others.
     pub foreign_references: bool,
+    /// Whether debuggers stop at each wasm instruction and see its operands.
+    pub stepwise: bool,
     /// Its debug information, when wanted.
     pub debug: Option<DebugInfo<'ctx>>,
     functions: RefCell<HashMap<u32, FunctionValue<'ctx>>>,
@@ -66,6 +68,7 @@ impl<'ctx, 'a> ShardCx<'ctx, 'a> {
         conventions: Conventions,
         llvm: &'a Module<'ctx>,
         attributes: Attributes,
+        stepwise: bool,
         debug: Option<DebugInfo<'ctx>>,
     ) -> Self {
         ShardCx {
@@ -76,6 +79,7 @@ impl<'ctx, 'a> ShardCx<'ctx, 'a> {
             attributes,
             layout: module.vm_layout(),
             foreign_references: module.has_foreign_references(),
+            stepwise,
             debug,
             functions: RefCell::default(),
         }

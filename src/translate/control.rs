@@ -59,6 +59,11 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         })
     }
 
+    /// How many operands are below those of the innermost frame.
+    pub(super) fn frame_height(&self) -> usize {
+        self.controls.last().map_or(0, |control| control.height)
+    }
+
     fn push_control(&mut self, kind: Kind<'ctx>, params: usize, results: Vec<ValType>) {
         let height = self.operands.len() - params;
         self.controls.push(Control { kind, results, end: None, height });

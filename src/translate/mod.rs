@@ -19,6 +19,7 @@ mod stack;
 mod table;
 mod trap;
 mod variable;
+mod view;
 mod vmctx;
 
 pub use context::{Conventions, ShardCx};
@@ -28,8 +29,8 @@ use crate::llvm::ir::Ir;
 use crate::module::{Body, value_type};
 use control::Control;
 use inkwell::basic_block::BasicBlock;
-use inkwell::debug_info::DISubprogram;
 use inkwell::values::{BasicValueEnum, FunctionValue, PointerValue};
+use view::View;
 use wasm2so_abi::{ReturnStyle, ValType};
 
 /// What every operator's translation returns.
@@ -46,8 +47,6 @@ pub struct FuncTranslator<'ctx, 'a> {
     cx: &'a ShardCx<'ctx, 'a>,
     ir: Ir<'ctx>,
     function: FunctionValue<'ctx>,
-    /// Debug scope of the function.
-    scope: Option<DISubprogram<'ctx>>,
     /// Holds the variables' slots and values needed all over the function; ends
     /// in a branch to the body.
     prologue: BasicBlock<'ctx>,
@@ -64,6 +63,8 @@ pub struct FuncTranslator<'ctx, 'a> {
     memory_bases: Vec<Option<PointerValue<'ctx>>>,
     /// Room for results of callees under [`ReturnStyle::Memory`].
     result_buffer: Option<(usize, PointerValue<'ctx>)>,
+    /// What debuggers see.
+    view: View<'ctx>,
 }
 
 /// Translates the body of function `index` into its declaration.
@@ -73,20 +74,19 @@ pub struct FuncTranslator<'ctx, 'a> {
 pub fn translate<'ctx>(cx: &ShardCx<'ctx, '_>, index: u32, body: &Body<'_>) -> Result {
     let function = cx.function(index);
     let ir = Ir::new(cx.types.context());
-    let scope = cx.debug.as_ref().map(|debug| debug.function(index, &body.range));
+    let signature = cx.module.signature(index);
+    let scope = cx.debug.as_ref().map(|debug| debug.function(index, signature, &body.range));
     if let Some(scope) = scope {
         function.set_subprogram(scope);
     }
     let prologue = ir.new_block(function);
     ir.position_at_end(prologue);
-    let signature = cx.module.signature(index);
     let vmctx = function.get_nth_param(0).expect("vmctx comes first").into_pointer_value();
     let in_memory = ReturnStyle::of(&signature.results) == ReturnStyle::Memory;
     let mut translator = FuncTranslator {
         cx,
         ir,
         function,
-        scope,
         prologue,
         vmctx,
         result_pointer: in_memory.then(|| {
@@ -99,12 +99,13 @@ pub fn translate<'ctx>(cx: &ShardCx<'ctx, '_>, index: u32, body: &Body<'_>) -> R
         reachable: true,
         memory_bases: vec![None; cx.module.memories.len()],
         result_buffer: None,
+        view: View::new(scope, cx.stepwise),
     };
-    translator.body(body, &signature.params)
+    translator.body(index, body, &signature.params)
 }
 
 impl<'ctx> FuncTranslator<'ctx, '_> {
-    fn body(&mut self, body: &Body<'_>, params: &[ValType]) -> Result {
+    fn body(&mut self, index: u32, body: &Body<'_>, params: &[ValType]) -> Result {
         self.set_location(body.range.start);
         let first = 1 + u32::from(self.result_pointer.is_some());
         for (i, &ty) in params.iter().enumerate() {
@@ -119,6 +120,7 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
                 self.add_local(ty, zero);
             }
         }
+        self.declare_variables(index, body.range.start, params.len());
         let start = self.ir.new_block(self.function);
         self.ir.position_at_end(start);
         self.enter_function();
@@ -127,10 +129,13 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         while !operators.eof() {
             let offset = operators.original_position();
             if self.reachable {
-                self.set_location(offset);
+                self.begin_instruction(offset);
                 operators.visit_operator(self)??;
             } else {
                 operators.visit_operator(&mut dispatch::DeadCode(self))??;
+            }
+            if self.reachable && !operators.eof() {
+                self.end_instruction(offset);
             }
         }
 
@@ -144,13 +149,6 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         let slot = self.ir.alloca(self.cx.types.value(ty));
         self.ir.store(slot, value);
         self.locals.push(Local { slot, ty });
-    }
-
-    /// From here on, instructions belong to the wasm instruction at `offset`.
-    fn set_location(&self, offset: u64) {
-        if let (Some(debug), Some(scope)) = (&self.cx.debug, self.scope) {
-            self.ir.set_location(debug.location(scope, offset));
-        }
     }
 
     /// Builds something in the prologue, which belongs to no wasm instruction.

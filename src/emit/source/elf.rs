@@ -1,6 +1,7 @@
 //! Other debug sections for a linked file. Those that it had get other names.
 //! Knows nothing of what is in them.
 
+use crate::debuggers::GDB_SECTION;
 use object::elf::{
     FileHeader64, SHF_ALLOC, SHT_NOBITS, SHT_PROGBITS, SectionFlags, SectionHeader64,
 };
@@ -44,7 +45,7 @@ pub fn with_debug_sections(file: &[u8], new: &[(&str, Vec<u8>)]) -> Option<Vec<u
     let mut contents: Vec<(usize, &[u8])> = Vec::new();
     for (place, section) in sections.iter().enumerate() {
         let old = sections.section_name(endian, section).ok()?;
-        let text = match old.starts_with(b".debug_") {
+        let text = match old.starts_with(b".debug_") && old != GDB_SECTION.as_bytes() {
             true => [OFFSETS_PREFIX.as_bytes(), old].concat(),
             false => old.to_vec(),
         };

@@ -33,6 +33,8 @@ pub struct Functions<'a, 'b> {
     placed: HashSet<u64>,
     /// By unit.
     code: Vec<Vec<Range<u64>>>,
+    /// Whether it is told where variables are.
+    variables: bool,
     /// Entries that may still be made.
     left: usize,
 }
@@ -48,12 +50,14 @@ struct Copy<'a, 'n> {
     base: Option<Vec<Operation<Reader<'a>>>>,
 }
 
-/// Adds `natives`, functions of `module` whose `bodies` are at these positions.
+/// Adds `natives`, functions of `module` whose `bodies` are at these positions;
+/// and where their variables are, if `variables` says so.
 pub fn add(
     translation: &mut Translation<'_>,
     module: &WasmModule<'_>,
     bodies: &[Range<u64>],
     natives: &[Instance],
+    variables: bool,
 ) {
     let input = translation.input;
     let mut entries = HashMap::new();
@@ -85,6 +89,7 @@ pub fn add(
         copied,
         placed: HashSet::new(),
         code: vec![Vec::new(); units],
+        variables,
         left: count.saturating_mul(MAX_COPIES),
     };
     for native in natives {
@@ -245,7 +250,8 @@ impl<'a> Functions<'a, '_> {
         let entry = input.entry(id);
         let added = self.translation.add(copy.unit, output, entry.tag);
         self.translation.copy(id, copy.unit, added);
-        let Some(value) = entry.value(dw::DW_AT_location) else { return };
+        let location = entry.value(dw::DW_AT_location).filter(|_| self.variables);
+        let Some(value) = location else { return };
         let read = input.unit(id.unit);
         let mut parts: Vec<(Ranges, _)> = Vec::new();
         if let Some(expression) = value.exprloc_value() {

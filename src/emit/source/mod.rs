@@ -30,6 +30,7 @@ mod types;
 
 use crate::error::Error;
 use crate::module::WasmModule;
+use crate::options::OptLevel;
 use gimli::write::{EndianVec, Sections};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -46,7 +47,7 @@ const READS_PER_BYTE: usize = 4;
 ///
 /// # Errors
 /// [`Error::Io`]. What is wrong with the DWARF is only warned of.
-pub fn apply(module: &WasmModule<'_>, output: &Path) -> Result<(), Error> {
+pub fn apply(module: &WasmModule<'_>, output: &Path, level: OptLevel) -> Result<(), Error> {
     let sections = &module.source_sections;
     let size: usize = sections.iter().map(|(_, bytes)| bytes.len()).sum();
     if !sections.iter().any(|(name, _)| *name == ".debug_info") {
@@ -61,13 +62,18 @@ pub fn apply(module: &WasmModule<'_>, output: &Path) -> Result<(), Error> {
     }
     let io = |action| move |source| Error::Io { action, path: output.to_owned(), source };
     let file = std::fs::read(output).map_err(io("read"))?;
-    if let Some(file) = translated(module, &file, size) {
+    if let Some(file) = translated(module, &file, size, level) {
         std::fs::write(output, file).map_err(io("write"))?;
     }
     Ok(())
 }
 
-fn translated(module: &WasmModule<'_>, file: &[u8], size: usize) -> Option<Vec<u8>> {
+fn translated(
+    module: &WasmModule<'_>,
+    file: &[u8],
+    size: usize,
+    level: OptLevel,
+) -> Option<Vec<u8>> {
     let start = module.code_section_start;
     let bodies: Vec<_> =
         module.bodies.iter().map(|body| body.range.start - start..body.range.end - start).collect();
@@ -87,7 +93,10 @@ fn translated(module: &WasmModule<'_>, file: &[u8], size: usize) -> Option<Vec<u
     }
     let instance = code::Instance::of(module);
     let mut translation = translation::Translation::new(&input, &instance, &mut dropped);
-    functions::add(&mut translation, module, &bodies, &natives);
+    // Optimised code does what the wasm does in another order: at a machine
+    // instruction of this line, a local may have its value of another.
+    let variables = level <= OptLevel::Og;
+    functions::add(&mut translation, module, &bodies, &natives, variables);
     let mut sections = Sections::new(EndianVec::new(gimli::LittleEndian));
     let written = translation.output.write(&mut sections);
     dropped.warn();

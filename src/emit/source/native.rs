@@ -3,6 +3,7 @@
 //! where it keeps the wasm locals. Knows nothing of sources.
 
 use super::ranges::{self, Ranges};
+use crate::emit::debug::{LOCAL_PREFIX, VMCTX_NAME};
 use gimli::{
     AttributeValue, DebuggingInformationEntry, Dwarf, EndianSlice, EntriesTreeNode, Expression,
     LittleEndian, Operation, UnitOffset, UnitRef, constants as dw,
@@ -34,12 +35,6 @@ pub struct Instance {
 
 /// The instance pointer, among the locals.
 pub const VMCTX: u32 = u32::MAX;
-
-/// Its name in debug information.
-const VMCTX_NAME: &[u8] = b"vmctx";
-
-/// Before the index of a local in its name.
-const LOCAL_PREFIX: &str = "var";
 
 /// A piece of machine code and the wasm instruction it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -238,7 +233,7 @@ impl<'d> Reading<'_, 'd> {
         let name = origin.as_ref().unwrap_or(entry).attr_value(dw::DW_AT_name);
         let Some(name) = name else { return Ok(None) };
         let name = self.unit.attr_string(name)?;
-        if name.slice() == VMCTX_NAME {
+        if name.slice() == VMCTX_NAME.as_bytes() {
             return Ok(Some(VMCTX));
         }
         let index = std::str::from_utf8(name.slice())

@@ -9,7 +9,7 @@
 //! from what it makes of other types:
 //!
 //! * It computes how large a structure is from its members, without the padding
-//!   that ends it; a member of no size is there for that.
+//!   that ends it; so there is a member without members as large as all of it.
 //! * Where it converts such a scalar to the very type it has, it forgets where
 //!   the data is. So the type has a name that ends in a space, which no other has.
 
@@ -35,8 +35,6 @@ pub struct Types {
     allocated: HashMap<Id, UnitEntryId>,
     /// Types that have their attribute already.
     located: HashSet<Id>,
-    /// Types of no size, by unit.
-    nothing: HashMap<usize, UnitEntryId>,
 }
 
 impl Translation<'_> {
@@ -146,7 +144,8 @@ impl Translation<'_> {
         }
     }
 
-    /// Ends a structure with a member of no size, if it ends in padding.
+    /// Gives a structure that ends in padding a member as large as all of it, which
+    /// has no members.
     fn pad(&mut self, id: Id, output: UnitEntryId) {
         // Rust's tuples are known by the names of their members, all of them.
         let root = self.input.entry(Id { entry: 0, ..id });
@@ -157,37 +156,11 @@ impl Translation<'_> {
         }
         let unit = id.unit;
         let Some(top) = self.id(Id { entry: 0, ..id }) else { return };
-        let is_union = self.input.entry(id).tag == dw::DW_TAG_union_type;
-        let ty = if is_union {
-            // Its members all start where it starts.
-            let ty = self.add(unit, top, dw::DW_TAG_structure_type);
-            self.set(unit, ty, dw::DW_AT_byte_size, AttributeValue::Udata(size));
-            ty
-        } else {
-            self.nothing(unit, top)
-        };
+        let all = self.add(unit, top, dw::DW_TAG_structure_type);
+        self.set(unit, all, dw::DW_AT_byte_size, AttributeValue::Udata(size));
         let member = self.add(unit, output, dw::DW_TAG_member);
-        self.set(unit, member, dw::DW_AT_type, AttributeValue::UnitRef(ty));
-        let place = AttributeValue::Udata(if is_union { 0 } else { size });
-        self.set(unit, member, dw::DW_AT_data_member_location, place);
-    }
-
-    /// An array without elements.
-    fn nothing(&mut self, unit: usize, root: UnitEntryId) -> UnitEntryId {
-        if let Some(&nothing) = self.types.nothing.get(&unit) {
-            return nothing;
-        }
-        let byte = self.add(unit, root, dw::DW_TAG_base_type);
-        self.set_name(unit, byte, "padding");
-        self.set(unit, byte, dw::DW_AT_byte_size, AttributeValue::Udata(2));
-        let unsigned = AttributeValue::Encoding(dw::DW_ATE_unsigned);
-        self.set(unit, byte, dw::DW_AT_encoding, unsigned);
-        let array = self.add(unit, root, dw::DW_TAG_array_type);
-        self.set(unit, array, dw::DW_AT_type, AttributeValue::UnitRef(byte));
-        let range = self.add(unit, array, dw::DW_TAG_subrange_type);
-        self.set(unit, range, dw::DW_AT_count, AttributeValue::Udata(0));
-        self.types.nothing.insert(unit, array);
-        array
+        self.set(unit, member, dw::DW_AT_type, AttributeValue::UnitRef(all));
+        self.set(unit, member, dw::DW_AT_data_member_location, AttributeValue::Udata(0));
     }
 
     fn set_name(&mut self, unit: usize, output: UnitEntryId, name: &str) {

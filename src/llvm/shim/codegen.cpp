@@ -6,6 +6,7 @@
 // metadata, so each volatile access gets an alias scope of its own before
 // selection, and a last machine pass reads it back.
 
+#include "variables.h"
 #include "versioning.h"
 
 #include "llvm/Analysis/RuntimeLibcallInfo.h"
@@ -40,6 +41,13 @@ struct Wasm2soStampReport {
   uint64_t calls;      // call instructions
   uint64_t violations; // accesses that are not stamped, calls without a location
   uint64_t labels;     // audit labels set
+};
+
+// Mirrors `Emission` in sys.rs.
+struct Wasm2soEmission {
+  bool label;     // a symbol at each instruction that touches memory
+  bool variables; // there is debug information about variables
+  bool stepwise;  // each wasm instruction has code of its own, in order
 };
 
 namespace {
@@ -108,13 +116,13 @@ class StampPass : public MachineFunctionPass {
   const ScopeMap &Scopes;
   Wasm2soStampReport &Report;
   raw_ostream &Complaints;
-  bool Label;
+  Wasm2soEmission How;
 
 public:
   static char ID;
-  StampPass(const ScopeMap &Scopes, Wasm2soStampReport &Report, raw_ostream &Complaints, bool Label)
-      : MachineFunctionPass(ID), Scopes(Scopes), Report(Report), Complaints(Complaints),
-        Label(Label) {}
+  StampPass(const ScopeMap &Scopes, Wasm2soStampReport &Report, raw_ostream &Complaints,
+            Wasm2soEmission How)
+      : MachineFunctionPass(ID), Scopes(Scopes), Report(Report), Complaints(Complaints), How(How) {}
 
   StringRef getPassName() const override { return "wasm2so stamping"; }
 
@@ -125,15 +133,49 @@ public:
 
   bool runOnMachineFunction(MachineFunction &MF) override {
     // Thunks have no subprogram and no sites.
-    if (!MF.getFunction().getSubprogram())
+    const DISubprogram *Subprogram = MF.getFunction().getSubprogram();
+    if (!Subprogram)
       return false;
+    extendPrologue(MF.front(), Subprogram->getScopeLine());
     for (MachineBasicBlock &MBB : MF)
       for (MachineInstr &MI : MBB)
         visit(MI);
+    if (How.stepwise)
+      for (MachineBasicBlock &MBB : MF)
+        closeGaps(MBB);
     return true;
   }
 
 private:
+  // What comes before the first wasm instruction, such as storing parameters where
+  // debuggers look for them, is part of the prologue: it gets no row of its own in
+  // the line table. A debugger stops in a function at the row after the first.
+  static void extendPrologue(MachineBasicBlock &Entry, unsigned Line) {
+    for (MachineInstr &MI : Entry) {
+      const DebugLoc &Location = MI.getDebugLoc();
+      if (Location && (Location.getLine() != Line || Location.getInlinedAt()))
+        return;
+      if (!MI.isMetaInstruction())
+        MI.setFlag(MachineInstr::FrameSetup);
+    }
+  }
+
+  // Where the code of each wasm instruction begins with a `nop` of its own, what
+  // code generation adds belongs to the instruction before it, or at the start of a
+  // block to the one after it, so that debuggers do not stop there.
+  static void closeGaps(MachineBasicBlock &MBB) {
+    auto First = find_if(MBB, [](const MachineInstr &MI) { return bool(MI.getDebugLoc()); });
+    DebugLoc Last = First == MBB.end() ? DebugLoc() : First->getDebugLoc();
+    for (MachineInstr &MI : MBB) {
+      if (MI.isMetaInstruction() || MI.getFlag(MachineInstr::FrameSetup))
+        continue;
+      if (MI.getDebugLoc())
+        Last = MI.getDebugLoc();
+      else
+        MI.setDebugLoc(Last);
+    }
+  }
+
   void visit(MachineInstr &MI) {
     if (MI.isMetaInstruction())
       return;
@@ -163,7 +205,7 @@ private:
       ++Report.violations;
       Complaints << MI.getMF()->getName() << ": " << MI;
     }
-    if (Label && (Access || MI.mayLoadOrStore()) && !MI.getPreInstrSymbol())
+    if (How.label && (Access || MI.mayLoadOrStore()) && !MI.getPreInstrSymbol())
       label(MI, Access ? "wasm2so.access." : isProved(MI) ? "wasm2so.proved." : "wasm2so.other.");
   }
 
@@ -206,7 +248,8 @@ private:
 
 char StampPass::ID = 0;
 
-// Leaves out the passes that the context's gate refuses (see gate.cpp). They
+// Runs what keeps variables from changing code around the pass where they would.
+// And leaves out the passes that the context's gate refuses (see gate.cpp). They
 // would skip every function themselves, but not before the analyses that they
 // require had run.
 class GatedPassManager : public legacy::PassManager {
@@ -217,9 +260,13 @@ public:
 
   void add(Pass *P) override {
     if (Gate.isEnabled() && !Gate.shouldRunPass(P->getPassName(), "module"))
-      delete P;
-    else
-      legacy::PassManager::add(P);
+      return delete P;
+    auto [Before, After] = wasm2so::hideVariables(P->getPassName());
+    if (Before)
+      legacy::PassManager::add(Before);
+    legacy::PassManager::add(P);
+    if (After)
+      legacy::PassManager::add(After);
   }
 };
 
@@ -228,11 +275,12 @@ public:
 // Emits `ModuleRef` as assembly (FileType 0) or an object (1).
 //
 // Returns 0 and the bytes in `Output`, or 1 when the target has no such
-// output. `Complaints` receives a line per violation. With `Label`, each
-// instruction that touches memory gets a symbol that says whether it was
-// classified as a site, for an audit of the finished file.
+// output. `Complaints` receives a line per violation. The symbols of `How.label`
+// say whether the access was classified as a site, for an audit of the finished
+// file.
 extern "C" int wasm2so_emit(LLVMModuleRef ModuleRef, LLVMTargetMachineRef MachineRef,
-                            int FileType, bool Label, Wasm2soStampReport *Report,
+                            int FileType, Wasm2soEmission How,
+                            Wasm2soStampReport *Report,
                             LLVMMemoryBufferRef *Output, LLVMMemoryBufferRef *Complaints) {
   Module &M = *unwrap(ModuleRef);
   auto &TM = static_cast<CodeGenTargetMachineImpl &>(
@@ -254,9 +302,10 @@ extern "C" int wasm2so_emit(LLVMModuleRef ModuleRef, LLVMTargetMachineRef Machin
   Config->setDisableVerify(true);
   PM.add(Config);
   PM.add(MMIWP);
-  // A tenth of the time each, on code that carries no variables and runs on
+  // A tenth of the time each, on code that carries no variables or runs on
   // processors that reorder instructions themselves.
-  Config->disablePass(&LiveDebugValuesID);
+  if (!How.variables)
+    Config->disablePass(&LiveDebugValuesID);
   Config->disablePass(&PostRASchedulerID);
   // It takes the alias scopes off all accesses of a function in which it merges
   // two slots; ours are few: only those of calls with several results.
@@ -265,7 +314,9 @@ extern "C" int wasm2so_emit(LLVMModuleRef ModuleRef, LLVMTargetMachineRef Machin
     return 1;
   Config->addMachinePasses();
   Config->setInitialized();
-  PM.add(new StampPass(Scopes, *Report, ComplaintStream, Label));
+  if (How.variables)
+    PM.add(wasm2so::endBeforeCalls());
+  PM.add(new StampPass(Scopes, *Report, ComplaintStream, How));
   CodeGenFileType Type = FileType == 0 ? CodeGenFileType::AssemblyFile : CodeGenFileType::ObjectFile;
   if (TM.addAsmPrinter(PM, Out, nullptr, Type, MMIWP->getMMI().getContext()))
     return 1;

@@ -1,0 +1,50 @@
+//! The listing: the module as text in which line N is what is at offset N, so
+//! that debuggers, profilers and editors show it as the source.
+
+use crate::error::Error;
+
+/// The text of `wasm`. A byte is the least that an instruction takes, so each has
+/// a line to itself; what has no room joins the line before.
+///
+/// # Errors
+/// [`Error::Listing`] for what the printer does not know.
+pub fn text(wasm: &[u8]) -> Result<String, Error> {
+    let mut storage = String::new();
+    let printed = wasmprinter::Config::new()
+        .offsets_and_lines(wasm, &mut storage)
+        .map_err(|error| Error::Listing(format!("{error:#}")))?;
+    let mut offset = 1;
+    let lines: Vec<(u64, &str)> = printed
+        .map(|(own, text)| {
+            // What has no offset belongs to what is before it.
+            offset = own.unwrap_or(offset).max(offset);
+            (offset, text.trim_end())
+        })
+        .collect();
+    let mut listing = String::with_capacity(wasm.len());
+    let mut line = 1;
+    let mut groups = lines.chunk_by(|a, b| a.0 == b.0).peekable();
+    while let Some(group) = groups.next() {
+        pad(&mut listing, &mut line, group[0].0);
+        let next = groups.peek().map_or(u64::MAX, |next| next[0].0);
+        for (nth, (_, text)) in group.iter().enumerate() {
+            if nth > 0 && line + 1 < next {
+                let below = line + 1;
+                pad(&mut listing, &mut line, below);
+            } else if nth > 0 {
+                listing.push(' ');
+            }
+            listing.push_str(text);
+        }
+    }
+    listing.push('\n');
+    Ok(listing)
+}
+
+/// Empty lines up to line `to`.
+fn pad(listing: &mut String, line: &mut u64, to: u64) {
+    for _ in *line..to {
+        listing.push('\n');
+    }
+    *line = to.max(*line);
+}

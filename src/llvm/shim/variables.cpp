@@ -1,0 +1,257 @@
+#include "variables.h"
+
+#include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/CodeGen/MachineFunctionPass.h"
+#include "llvm/CodeGen/MachineInstr.h"
+#include "llvm/CodeGen/MachineInstrBuilder.h"
+#include "llvm/CodeGen/TargetInstrInfo.h"
+#include "llvm/CodeGen/TargetSubtargetInfo.h"
+#include "llvm/IR/DebugInfoMetadata.h"
+#include "llvm/IR/DebugProgramInstruction.h"
+#include "llvm/IR/Function.h"
+#include "llvm/IR/Metadata.h"
+#include "llvm/IR/ValueHandle.h"
+#include <memory>
+
+using namespace llvm;
+
+namespace {
+
+// The values of the variables of the function at hand, which follow what becomes
+// of them.
+using Values = DenseMap<const DbgVariableRecord *, SmallVector<WeakTrackingVH, 1>>;
+
+template <typename Visitor> void forEachRecord(Function &F, Visitor Visit) {
+  for (BasicBlock &Block : F)
+    for (Instruction &I : Block)
+      for (DbgVariableRecord &Record : filterDbgVars(I.getDbgRecordRange()))
+        Visit(Record);
+}
+
+// Neither changes anything that an analysis looks at.
+class Quiet : public FunctionPass {
+public:
+  using FunctionPass::FunctionPass;
+
+  void getAnalysisUsage(AnalysisUsage &AU) const override { AU.setPreservesAll(); }
+};
+
+class Hide : public Quiet {
+  std::shared_ptr<Values> Hidden;
+
+public:
+  static char ID;
+
+  explicit Hide(std::shared_ptr<Values> Hidden) : Quiet(ID), Hidden(std::move(Hidden)) {}
+
+  StringRef getPassName() const override { return "Take the values of variables away"; }
+
+  bool runOnFunction(Function &F) override {
+    Hidden->clear();
+    forEachRecord(F, [&](DbgVariableRecord &Record) {
+      if (!Record.isDbgValue() || Record.isKillLocation())
+        return;
+      auto &Kept = (*Hidden)[&Record];
+      for (Value *V : Record.location_ops())
+        Kept.push_back(V);
+      Record.setKillLocation();
+    });
+    return !Hidden->empty();
+  }
+};
+
+class Show : public Quiet {
+  std::shared_ptr<Values> Hidden;
+
+public:
+  static char ID;
+
+  explicit Show(std::shared_ptr<Values> Hidden) : Quiet(ID), Hidden(std::move(Hidden)) {}
+
+  StringRef getPassName() const override { return "Give variables their values back"; }
+
+  bool runOnFunction(Function &F) override {
+    forEachRecord(F, [&](DbgVariableRecord &Record) {
+      auto Found = Hidden->find(&Record);
+      if (Found != Hidden->end())
+        restore(Record, Found->second);
+    });
+    Hidden->clear();
+    return true;
+  }
+
+private:
+  static void restore(DbgVariableRecord &Record, ArrayRef<WeakTrackingVH> Kept) {
+    if (any_of(Kept, [](const WeakTrackingVH &V) { return !V; }))
+      return;
+    SmallVector<ValueAsMetadata *, 1> Values;
+    for (const WeakTrackingVH &V : Kept)
+      Values.push_back(ValueAsMetadata::get(V));
+    if (Values.size() == 1 && !Record.hasArgList())
+      Record.setRawLocation(Values.front());
+    else
+      Record.setRawLocation(DIArgList::get(Values.front()->getValue()->getContext(), Values));
+  }
+};
+
+char Hide::ID = 0;
+char Show::ID = 0;
+
+// The same for machine code: the registers of variables.
+using Registers = DenseMap<const MachineInstr *, SmallVector<Register, 1>>;
+
+template <typename Visitor> void forEachRegister(MachineInstr &MI, Visitor Visit) {
+  for (MachineOperand &Operand : MI.operands())
+    if (Operand.isReg())
+      Visit(Operand);
+}
+
+class MachineQuiet : public MachineFunctionPass {
+public:
+  using MachineFunctionPass::MachineFunctionPass;
+
+  void getAnalysisUsage(AnalysisUsage &AU) const override {
+    AU.setPreservesAll();
+    MachineFunctionPass::getAnalysisUsage(AU);
+  }
+};
+
+class MachineHide : public MachineQuiet {
+  std::shared_ptr<Registers> Hidden;
+
+public:
+  static char ID;
+
+  explicit MachineHide(std::shared_ptr<Registers> Hidden)
+      : MachineQuiet(ID), Hidden(std::move(Hidden)) {}
+
+  StringRef getPassName() const override { return "Take the registers of variables away"; }
+
+  bool runOnMachineFunction(MachineFunction &MF) override {
+    Hidden->clear();
+    for (MachineBasicBlock &MBB : MF)
+      for (MachineInstr &MI : MBB)
+        if (MI.isDebugInstr())
+          forEachRegister(MI, [&](MachineOperand &Operand) {
+            (*Hidden)[&MI].push_back(Operand.getReg());
+            Operand.setReg(Register());
+          });
+    return false;
+  }
+};
+
+class MachineShow : public MachineQuiet {
+  std::shared_ptr<Registers> Hidden;
+
+public:
+  static char ID;
+
+  explicit MachineShow(std::shared_ptr<Registers> Hidden)
+      : MachineQuiet(ID), Hidden(std::move(Hidden)) {}
+
+  StringRef getPassName() const override { return "Give variables their registers back"; }
+
+  bool runOnMachineFunction(MachineFunction &MF) override {
+    for (MachineBasicBlock &MBB : MF)
+      for (MachineInstr &MI : MBB)
+        if (auto Found = Hidden->find(&MI); Found != Hidden->end())
+          forEachRegister(MI, [Next = Found->second.begin()](MachineOperand &Operand) mutable {
+            Operand.setReg(*Next++);
+          });
+    Hidden->clear();
+    return false;
+  }
+};
+
+char MachineHide::ID = 0;
+char MachineShow::ID = 0;
+
+class EndBeforeCalls : public MachineQuiet {
+public:
+  static char ID;
+
+  EndBeforeCalls() : MachineQuiet(ID) {}
+
+  StringRef getPassName() const override { return "End variables in clobbered registers"; }
+
+  bool runOnMachineFunction(MachineFunction &MF) override {
+    bool Changed = false;
+    for (MachineBasicBlock &MBB : MF)
+      Changed |= runOnBlock(MBB);
+    return Changed;
+  }
+
+private:
+  // Where each variable is; at the start of a block each is said anew.
+  using Locations = MapVector<DebugVariable, MachineInstr *>;
+
+  static DebugVariable variable(const MachineInstr &MI) {
+    return DebugVariable(MI.getDebugVariable(), MI.getDebugExpression(),
+                         MI.getDebugLoc()->getInlinedAt());
+  }
+
+  static bool isClobbered(const MachineInstr &Value, const MachineInstr &Call) {
+    return any_of(Value.debug_operands(), [&](const MachineOperand &Operand) {
+      return Operand.isReg() && Operand.getReg() &&
+             Call.modifiesRegister(Operand.getReg(),
+                                   Call.getMF()->getSubtarget().getRegisterInfo());
+    });
+  }
+
+  static bool runOnBlock(MachineBasicBlock &MBB) {
+    bool Changed = false;
+    Locations Known;
+    for (auto I = MBB.begin(); I != MBB.end();) {
+      MachineInstr &MI = *I++;
+      if (MI.isDebugValue())
+        Known[variable(MI)] = &MI;
+      if (!MI.isCall())
+        continue;
+      // Where they are after the call they are before it, too, if it does not
+      // change that.
+      for (auto Next = I; Next != MBB.end() && Next->isDebugValue();) {
+        MachineInstr &Value = *Next++;
+        auto Before = Known.find(variable(Value));
+        if (Before == Known.end() || !isClobbered(*Before->second, MI) ||
+            isClobbered(Value, MI))
+          continue;
+        if (&*I == &Value)
+          I = Next;
+        MBB.splice(MI.getIterator(), &MBB, Value.getIterator());
+        Before->second = &Value;
+        Changed = true;
+      }
+      for (auto &[Variable, Value] : Known) {
+        if (!isClobbered(*Value, MI))
+          continue;
+        Value = BuildMI(MBB, MI, Value->getDebugLoc(),
+                        MBB.getParent()->getSubtarget().getInstrInfo()->get(TargetOpcode::DBG_VALUE))
+                    .addReg(Register())
+                    .addReg(Register())
+                    .addMetadata(Variable.getVariable())
+                    .addMetadata(Value->getDebugExpression());
+        Changed = true;
+      }
+    }
+    return Changed;
+  }
+};
+
+char EndBeforeCalls::ID = 0;
+
+} // namespace
+
+std::pair<Pass *, Pass *> wasm2so::hideVariables(StringRef PassName) {
+  if (PassName == "Loop Strength Reduction") {
+    auto Hidden = std::make_shared<Values>();
+    return {new Hide(Hidden), new Show(Hidden)};
+  }
+  if (PassName == "Shrink Wrapping analysis") {
+    auto Hidden = std::make_shared<Registers>();
+    return {new MachineHide(Hidden), new MachineShow(Hidden)};
+  }
+  return {nullptr, nullptr};
+}
+
+Pass *wasm2so::endBeforeCalls() { return new EndBeforeCalls(); }
