@@ -34,7 +34,10 @@ def variables(frame):
             if (symbol.is_variable or symbol.is_argument) and is_own and symbol.name not in found:
                 if not symbol.symtab.filename.endswith(FILE):
                     continue
-                found[symbol.name] = show(symbol.value(frame), 3)
+                try:
+                    found[symbol.name] = show(symbol.value(frame), 3)
+                except gdb.error:
+                    found[symbol.name] = "?"
         if block.is_static:
             break
         block = block.superblock
