@@ -23,11 +23,11 @@ pub mod translate;
 
 use emit::link::{self, Part};
 use emit::shards::{self, Input, Plan, ShardOutput};
-use emit::{descriptor, kept};
+use emit::{descriptor, kept, source};
 use error::Error;
 use llvm::sys::StampReport;
 use llvm::target::Cpu;
-use options::{Emit, Options};
+use options::{DebugLevel, Emit, Options};
 use rayon::prelude::*;
 use std::path::Path;
 
@@ -94,7 +94,11 @@ pub fn compile(
             let (mut objects, stamps) = compile_shards(&input, progress, part)?;
             let kept = kept::sections(&module, wasm, options);
             objects.push(part(descriptor::write(&module, file_name, &cpu, &plan, &kept))?);
-            link::link(&objects, output, options.emit == Emit::SharedObject, options)?;
+            let shared = options.emit == Emit::SharedObject;
+            link::link(&objects, output, shared, options)?;
+            if shared && options.debug == DebugLevel::Source {
+                source::apply(&module, output, options.opt_level)?;
+            }
             stamps
         }
     };

@@ -26,6 +26,9 @@ pub enum DebugLevel {
     Functions,
     /// Also types and variables.
     Full,
+    /// The wasm's own debug information, translated: debuggers show its sources,
+    /// traces still show offsets. Without any in the wasm, as [`Full`](Self::Full).
+    Source,
 }
 
 /// What to write.

@@ -146,6 +146,9 @@ pub enum Debugger {
 enum Debug {
     /// Types and variables.
     Full,
+    /// The sources of the wasm, by its DWARF: lines, functions, types,
+    /// variables. Traces show offsets as ever.
+    Source,
     /// All functions, line table, inlined functions: where execution is.
     Functions,
     /// Line table and inlined functions: all that traces need.
@@ -168,6 +171,7 @@ impl Args {
             cpu: self.cpu.clone(),
             debug: match (self.debug, self.opt_level) {
                 (Some(Debug::Full), _) | (None, Level::Og) => DebugLevel::Full,
+                (Some(Debug::Source), _) => DebugLevel::Source,
                 (Some(Debug::Functions), _) | (None, _) => DebugLevel::Functions,
                 (Some(Debug::Line), _) => DebugLevel::Line,
                 (Some(Debug::None), _) => DebugLevel::None,

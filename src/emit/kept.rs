@@ -36,7 +36,7 @@ pub fn sections<'a>(module: &WasmModule<'a>, wasm: &[u8], options: &Options) -> 
         let first = module.source_sections.iter().filter(|(name, _)| seen.insert(*name));
         kept.extend(first.copied().map(custom));
     }
-    if options.debug >= DebugLevel::Full {
+    if options.debug == DebugLevel::Full {
         let bytes = Cow::Owned(debuggers::gdb_section());
         kept.push(Kept { name: debuggers::GDB_SECTION.to_owned(), bytes });
     }

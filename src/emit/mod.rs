@@ -11,6 +11,7 @@
 //! | what the module says of itself | [`descriptor`] |
 //! | what is kept of the wasm file for debugging | [`kept`] |
 //! | objects to `.so` | [`link`] |
+//! | the sources' debug information in it | [`source`] |
 
 pub mod debug;
 pub mod descriptor;
@@ -19,5 +20,6 @@ pub mod kept;
 pub mod link;
 pub mod listing;
 pub mod shards;
+pub mod source;
 pub mod table_image;
 pub mod thunks;

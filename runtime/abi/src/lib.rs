@@ -37,7 +37,7 @@ mod vmctx;
 pub use builtins::{Builtin, BuiltinType, Builtins};
 pub use descriptor::*;
 pub use layout::{Hash, layout_hash};
-pub use sections::{CODE_HASH, FILE_HASH, IMAGE_SECTION, KEPT_PREFIX};
+pub use sections::{CODE_HASH, FILE_HASH, IMAGE_SECTION, KEPT_PREFIX, OFFSETS_PREFIX};
 pub use trap::{NO_DETAIL, TrapCode};
 pub use types::{ReturnStyle, ValType};
 pub use vmctx::*;

@@ -17,3 +17,8 @@ pub const CODE_HASH: &str = ".wasm.code_sha256";
 /// without a leading dot: `name` is in `.wasm.name`, `.debug_info` in
 /// `.wasm.debug_info`.
 pub const KEPT_PREFIX: &str = ".wasm.";
+
+/// Before the names of the sections with the debug information in which lines
+/// are offsets, where those names are taken by that of the sources:
+/// `.debug_line` is in `.wasm2so.debug_line`.
+pub const OFFSETS_PREFIX: &str = ".wasm2so";

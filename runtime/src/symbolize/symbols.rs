@@ -6,8 +6,10 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::slice;
 
+use gimli::SectionId;
 use memmap2::Mmap;
 use object::{Object, ObjectSection, ObjectSymbol};
+use wasm2so_abi::OFFSETS_PREFIX;
 
 use super::native::{Location, NativeInfo};
 use crate::files;
@@ -32,7 +34,14 @@ impl Symbols {
         let debug = files(code).into_iter().find_map(|file| {
             NativeInfo::read(file, |bytes| {
                 let object = object::File::parse(bytes).ok()?;
-                Some(move |name: &str| object.section_by_name(name)?.data().ok())
+                let offsets = |name: &str| format!("{OFFSETS_PREFIX}{name}");
+                // Beside debug information of the sources.
+                let beside =
+                    object.section_by_name(&offsets(SectionId::DebugLine.name())).is_some();
+                Some(move |name: &str| {
+                    let name = if beside { offsets(name) } else { name.to_owned() };
+                    object.section_by_name(&name)?.data().ok()
+                })
             })
         });
         Some(match debug {

@@ -23,6 +23,12 @@ use std::ops::Range;
 use types::Types;
 use wasm2so_abi::ValType;
 
+/// The name of the instance pointer.
+pub const VMCTX_NAME: &str = "vmctx";
+
+/// Before the index of a local that is named by it.
+pub const LOCAL_PREFIX: &str = "var";
+
 /// Writes the debug information of one LLVM module.
 pub struct DebugInfo<'ctx> {
     builder: DebugInfoBuilder<'ctx>,
@@ -35,6 +41,8 @@ pub struct DebugInfo<'ctx> {
     optimised: bool,
     /// Whether variables are described.
     pub variables: bool,
+    /// Locals are named by their indices, not as the module calls them.
+    by_index: bool,
 }
 
 impl<'ctx> DebugInfo<'ctx> {
@@ -49,7 +57,9 @@ impl<'ctx> DebugInfo<'ctx> {
         let kind = match options.debug {
             DebugLevel::None => return None,
             DebugLevel::Line => DWARFEmissionKind::LineTablesOnly,
-            DebugLevel::Functions | DebugLevel::Full => DWARFEmissionKind::Full,
+            DebugLevel::Functions | DebugLevel::Full | DebugLevel::Source => {
+                DWARFEmissionKind::Full
+            }
         };
         let context = llvm.get_context();
         let number = |n| context.i32_type().const_int(n, false);
@@ -89,7 +99,7 @@ impl<'ctx> DebugInfo<'ctx> {
         let file = unit.get_file();
         let types = Types::new(&builder, file, module);
         let no_operations = builder.create_expression(Vec::new());
-        let (names, variables) = (&module.names, options.debug == DebugLevel::Full);
+        let (names, variables) = (&module.names, options.debug >= DebugLevel::Full);
         Some(DebugInfo {
             builder,
             unit,
@@ -100,6 +110,7 @@ impl<'ctx> DebugInfo<'ctx> {
             no_operations,
             optimised,
             variables,
+            by_index: options.debug == DebugLevel::Source,
         })
     }
 
@@ -144,7 +155,10 @@ impl<'ctx> DebugInfo<'ctx> {
         let mut names = Distinct::default();
         let line = start as u32;
         let locals = types.iter().enumerate().map(|(place, &ty)| {
-            let name = names.make(self.names.local(index, place as u32), place);
+            let name = match self.by_index {
+                true => format!("{LOCAL_PREFIX}{place}"),
+                false => names.make(self.names.local(index, place as u32), place),
+            };
             let (scope, ty) = (scope.as_debug_info_scope(), self.types.value(ty));
             if place >= params {
                 return self.auto_variable(scope, &name, line, ty);
@@ -159,7 +173,7 @@ impl<'ctx> DebugInfo<'ctx> {
     /// The instance pointer in a function's scope.
     pub fn vmctx(&self, scope: DISubprogram<'ctx>, start: u64) -> DILocalVariable<'ctx> {
         let scope = scope.as_debug_info_scope();
-        self.auto_variable(scope, "vmctx", start as u32, self.types.vmctx())
+        self.auto_variable(scope, VMCTX_NAME, start as u32, self.types.vmctx())
     }
 
     /// The scope in which, besides what `outer` has, there is an operand at this

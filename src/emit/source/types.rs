@@ -1,0 +1,318 @@
+//! Types, so that gdb follows pointers in linear memory, which are 4 bytes and
+//! count from where that starts.
+//!
+//! A type may say where its objects' data is (`DW_AT_data_location`). gdb asks
+//! it, as the language Fortran needs it, of structures, unions and arrays, and
+//! of types with another name, if the type that they name changes at run time.
+//! So a pointer to a scalar points to another name for a scalar that is said to
+//! be allocated at run time. What gdb 13 makes of all that, as far as it differs
+//! from what it makes of other types:
+//!
+//! * It computes how large a structure is from its members, without the padding
+//!   that ends it; so there is a member without members as large as all of it.
+//! * Where it converts such a scalar to the very type it has, it forgets where
+//!   the data is. So the type has a name that ends in a space, which no other has.
+
+use super::code::Code;
+use super::input::{Entry, Id, Input};
+use super::translation::{Translation, exprloc, is_pointer};
+use gimli::write::{AttributeValue, UnitEntryId};
+use gimli::{DwTag, constants as dw};
+use std::collections::{HashMap, HashSet};
+
+/// Types that refer to types are followed so far; one that goes in circles ends.
+const MAX_CHAIN: usize = 64;
+
+/// Bytes of a pointer in wasm.
+const POINTER: u64 = 4;
+
+/// What was made for pointers.
+#[derive(Default)]
+pub struct Types {
+    /// Names for scalars that pointers point to.
+    names: HashMap<Id, UnitEntryId>,
+    /// Scalars that are allocated at run time, in the unit of the original.
+    allocated: HashMap<Id, UnitEntryId>,
+    /// Types that have their attribute already.
+    located: HashSet<Id>,
+}
+
+impl Translation<'_> {
+    /// Changes an entry of the output in what does not hold on this machine.
+    pub fn adapt(&mut self, id: Id, output: UnitEntryId) {
+        let entry = self.input.entry(id);
+        let unit = id.unit;
+        match entry.tag {
+            _ if is_pointer(entry) => {
+                self.set(unit, output, dw::DW_AT_byte_size, AttributeValue::Udata(POINTER));
+            }
+            dw::DW_TAG_ptr_to_member_type => {
+                let size = size(self.input, id, 0).unwrap_or(POINTER);
+                let unsigned = AttributeValue::Encoding(dw::DW_ATE_unsigned);
+                self.delete(unit, output, dw::DW_AT_type);
+                self.delete(unit, output, dw::DW_AT_containing_type);
+                self.set_name(unit, output, "member pointer");
+                self.set(unit, output, dw::DW_AT_byte_size, AttributeValue::Udata(size));
+                self.set(unit, output, dw::DW_AT_encoding, unsigned);
+            }
+            // gdb knows formats by names; with its usual one, this is the host's.
+            dw::DW_TAG_base_type
+                if number(entry, dw::DW_AT_byte_size) == Some(16)
+                    && entry.value(dw::DW_AT_encoding)
+                        == Some(gimli::AttributeValue::Encoding(dw::DW_ATE_float)) =>
+            {
+                self.set_name(unit, output, "_Float128");
+            }
+            _ if is_structure(entry.tag) && !entry.has(dw::DW_AT_declaration) => {
+                self.locate(id);
+                self.pad(id, output);
+            }
+            _ => {}
+        }
+    }
+
+    /// What a pointer in the output's `unit` points to that points to `target` in
+    /// the input.
+    pub fn pointee(&mut self, target: Id, unit: usize) -> Option<AttributeValue> {
+        let last = last(self.input, target);
+        match last.map(|id| self.input.entry(id).tag) {
+            Some(dw::DW_TAG_array_type) => self.locate(last?),
+            Some(
+                dw::DW_TAG_base_type
+                | dw::DW_TAG_pointer_type
+                | dw::DW_TAG_reference_type
+                | dw::DW_TAG_rvalue_reference_type
+                | dw::DW_TAG_ptr_to_member_type
+                | dw::DW_TAG_enumeration_type,
+            ) => {
+                let name = self.name_for(target, last?)?;
+                return Some(self.reference_to(target.unit, name, unit));
+            }
+            _ => {}
+        }
+        self.reference(target, unit)
+    }
+
+    /// Another name for a scalar, with a data location.
+    fn name_for(&mut self, target: Id, scalar: Id) -> Option<UnitEntryId> {
+        if let Some(&name) = self.types.names.get(&target) {
+            return Some(name);
+        }
+        let location = Code::data_location(self.instance)?;
+        let allocated = self.allocated(scalar)?;
+        let root = self.id(Id { entry: 0, ..target })?;
+        let name = self.add(target.unit, root, dw::DW_TAG_typedef);
+        self.set_name(target.unit, name, &spelling(self.input, target, 0));
+        let reference = self.reference_to(scalar.unit, allocated, target.unit);
+        self.set(target.unit, name, dw::DW_AT_type, reference);
+        self.set(target.unit, name, dw::DW_AT_data_location, exprloc(location));
+        self.types.names.insert(target, name);
+        Some(name)
+    }
+
+    /// A scalar that is said to be allocated at run time.
+    fn allocated(&mut self, scalar: Id) -> Option<UnitEntryId> {
+        if let Some(&allocated) = self.types.allocated.get(&scalar) {
+            return Some(allocated);
+        }
+        let unit = scalar.unit;
+        let mut output = self.id(scalar)?;
+        if self.input.entry(scalar).tag == dw::DW_TAG_base_type {
+            let root = self.id(Id { entry: 0, ..scalar })?;
+            output = self.add(unit, root, dw::DW_TAG_base_type);
+            self.copy(scalar, unit, output);
+            self.adapt(scalar, output);
+            let name = spelling(self.input, scalar, 0);
+            let is_quad = number(self.input.entry(scalar), dw::DW_AT_byte_size) == Some(16)
+                && name.contains("double");
+            if !is_quad {
+                self.set_name(unit, output, &(name + " "));
+            }
+        }
+        self.set(unit, output, dw::DW_AT_allocated, AttributeValue::Udata(1));
+        self.types.allocated.insert(scalar, output);
+        Some(output)
+    }
+
+    /// Gives a type of the input a data location.
+    fn locate(&mut self, id: Id) {
+        if let Some(output) = self.id(id)
+            && let Some(location) = Code::data_location(self.instance)
+            && self.types.located.insert(id)
+        {
+            self.set(id.unit, output, dw::DW_AT_data_location, exprloc(location));
+        }
+    }
+
+    /// Gives a structure that ends in padding a member as large as all of it, which
+    /// has no members.
+    fn pad(&mut self, id: Id, output: UnitEntryId) {
+        // Rust's tuples are known by the names of their members, all of them.
+        let root = self.input.entry(Id { entry: 0, ..id });
+        let rust = gimli::AttributeValue::Language(dw::DW_LANG_Rust);
+        let Some(size) = number(self.input.entry(id), dw::DW_AT_byte_size) else { return };
+        if root.value(dw::DW_AT_language) == Some(rust) || end(self.input, id) == Some(size) {
+            return;
+        }
+        let unit = id.unit;
+        let Some(top) = self.id(Id { entry: 0, ..id }) else { return };
+        let all = self.add(unit, top, dw::DW_TAG_structure_type);
+        self.set(unit, all, dw::DW_AT_byte_size, AttributeValue::Udata(size));
+        let member = self.add(unit, output, dw::DW_TAG_member);
+        self.set(unit, member, dw::DW_AT_type, AttributeValue::UnitRef(all));
+        self.set(unit, member, dw::DW_AT_data_member_location, AttributeValue::Udata(0));
+    }
+
+    fn set_name(&mut self, unit: usize, output: UnitEntryId, name: &str) {
+        let name = AttributeValue::StringRef(self.output.strings.add(name.replace('\0', "")));
+        self.set(unit, output, dw::DW_AT_name, name);
+    }
+
+    fn delete(&mut self, unit: usize, output: UnitEntryId, name: gimli::DwAt) {
+        self.output.units.get_mut(self.units[unit]).get_mut(output).delete(name);
+    }
+}
+
+fn is_structure(tag: DwTag) -> bool {
+    matches!(tag, dw::DW_TAG_structure_type | dw::DW_TAG_class_type | dw::DW_TAG_union_type)
+}
+
+/// Whether a type is another by another name, or with restrictions.
+fn is_alias(tag: DwTag) -> bool {
+    matches!(
+        tag,
+        dw::DW_TAG_typedef
+            | dw::DW_TAG_const_type
+            | dw::DW_TAG_volatile_type
+            | dw::DW_TAG_restrict_type
+            | dw::DW_TAG_atomic_type
+    )
+}
+
+fn number(entry: &Entry<'_>, name: gimli::DwAt) -> Option<u64> {
+    entry.value(name)?.udata_value()
+}
+
+/// The type that a type is, behind its names.
+fn last(input: &Input<'_>, mut id: Id) -> Option<Id> {
+    for _ in 0..MAX_CHAIN {
+        if !is_alias(input.entry(id).tag) {
+            return Some(id);
+        }
+        id = input.reference(id, dw::DW_AT_type)?;
+    }
+    None
+}
+
+/// Bytes of an object of a type.
+fn size(input: &Input<'_>, id: Id, depth: usize) -> Option<u64> {
+    let id = last(input, id)?;
+    let entry = input.entry(id);
+    let of_type = |id| size(input, input.reference(id, dw::DW_AT_type)?, depth + 1);
+    if depth > MAX_CHAIN {
+        return None;
+    }
+    match entry.tag {
+        _ if entry.has(dw::DW_AT_byte_size) => number(entry, dw::DW_AT_byte_size),
+        _ if is_pointer(entry) => Some(POINTER),
+        dw::DW_TAG_ptr_to_member_type => {
+            let target = last(input, input.reference(id, dw::DW_AT_type)?)?;
+            // With what is to be added to `this`.
+            let is_function = input.entry(target).tag == dw::DW_TAG_subroutine_type;
+            Some(if is_function { 2 * POINTER } else { POINTER })
+        }
+        dw::DW_TAG_enumeration_type => of_type(id),
+        dw::DW_TAG_array_type => {
+            let mut total = of_type(id)?;
+            for &child in &entry.children {
+                let range = &input.units[id.unit].entries[child];
+                if range.tag != dw::DW_TAG_subrange_type {
+                    continue;
+                }
+                let count = match number(range, dw::DW_AT_count) {
+                    Some(count) => count,
+                    None => number(range, dw::DW_AT_upper_bound)?.checked_add(1)?,
+                };
+                total = total.checked_mul(count)?;
+            }
+            Some(total)
+        }
+        _ => None,
+    }
+}
+
+/// Where the last byte of a structure ends that is a member's.
+fn end(input: &Input<'_>, id: Id) -> Option<u64> {
+    let mut end = 0;
+    for &entry in &input.entry(id).children {
+        let child = Id { entry, ..id };
+        let entry = input.entry(child);
+        let is_static = entry.has(dw::DW_AT_external) || entry.has(dw::DW_AT_declaration);
+        if !matches!(entry.tag, dw::DW_TAG_member | dw::DW_TAG_inheritance) || is_static {
+            continue;
+        }
+        let bits = number(entry, dw::DW_AT_data_bit_offset).zip(number(entry, dw::DW_AT_bit_size));
+        let after = if let Some((start, size)) = bits {
+            start.checked_add(size)?.div_ceil(8)
+        } else {
+            let start = match entry.value(dw::DW_AT_data_member_location) {
+                Some(value) => value.udata_value()?,
+                None => 0,
+            };
+            let size = size(input, input.reference(child, dw::DW_AT_type)?, 0)?;
+            start.checked_add(size)?
+        };
+        end = end.max(after);
+    }
+    Some(end)
+}
+
+/// A type as C and C++ write it.
+fn spelling(input: &Input<'_>, id: Id, depth: usize) -> String {
+    if depth > MAX_CHAIN {
+        return "?".to_owned();
+    }
+    let entry = input.entry(id);
+    let inner = || match input.reference(id, dw::DW_AT_type) {
+        Some(id) => spelling(input, id, depth + 1),
+        None => "void".to_owned(),
+    };
+    let after = |inner: String, mark: &str| {
+        let space = if inner.ends_with(['*', '&']) { "" } else { " " };
+        format!("{inner}{space}{mark}")
+    };
+    if let Some(name) = input.text(id, dw::DW_AT_name) {
+        let name = String::from_utf8_lossy(name);
+        let root = input.entry(Id { entry: 0, ..id });
+        let is_c = matches!(
+            root.value(dw::DW_AT_language),
+            Some(gimli::AttributeValue::Language(
+                dw::DW_LANG_C
+                    | dw::DW_LANG_C89
+                    | dw::DW_LANG_C99
+                    | dw::DW_LANG_C11
+                    | dw::DW_LANG_C17
+            ))
+        );
+        return match entry.tag {
+            dw::DW_TAG_structure_type if is_c => format!("struct {name}"),
+            dw::DW_TAG_union_type if is_c => format!("union {name}"),
+            dw::DW_TAG_enumeration_type if is_c => format!("enum {name}"),
+            _ => name.into_owned(),
+        };
+    }
+    match entry.tag {
+        dw::DW_TAG_pointer_type => after(inner(), "*"),
+        dw::DW_TAG_reference_type => after(inner(), "&"),
+        dw::DW_TAG_rvalue_reference_type => after(inner(), "&&"),
+        dw::DW_TAG_const_type => match inner() {
+            pointer if pointer.ends_with(['*', '&']) => pointer + " const",
+            other => format!("const {other}"),
+        },
+        dw::DW_TAG_volatile_type => format!("volatile {}", inner()),
+        dw::DW_TAG_typedef | dw::DW_TAG_restrict_type | dw::DW_TAG_atomic_type => inner(),
+        dw::DW_TAG_subroutine_type => format!("{} (...)", inner()),
+        dw::DW_TAG_array_type => format!("{} []", inner()),
+        _ => "{...}".to_owned(),
+    }
+}
