@@ -14,8 +14,10 @@ use crate::imports::{Extern, Imports};
 use crate::memory::Memory;
 use crate::store::{Pinned, StoreContext, StoreId, StoreInner};
 use crate::table::Table;
+use crate::unwind::code::Code;
 use std::ffi::c_void;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use vmctx::VmBlock;
 use wasm2so_abi::{ExternKind, Slot};
 
@@ -36,7 +38,7 @@ pub(crate) struct InstanceData {
     /// This one and the next two include what is imported.
     pub(crate) memories: Vec<Memory>,
     pub(crate) tables: Vec<Table>,
-    globals: Vec<Global>,
+    pub(crate) globals: Vec<Global>,
     /// References of each element segment; none once it is dropped.
     pub(crate) elems: Vec<Box<[*mut c_void]>>,
     /// Whether each data segment is dropped; active ones are, once applied.
@@ -146,7 +148,20 @@ impl Instance {
     }
 }
 
+impl StoreContext {
+    /// All instances, in the order in which they were made.
+    pub(crate) fn instances(&self) -> impl Iterator<Item = &InstanceData> {
+        // SAFETY: as in `Instance::data`.
+        self.inner().instances.iter().map(|data| unsafe { &*data.as_ptr() })
+    }
+}
+
 impl InstanceData {
+    /// The code of its module.
+    pub(crate) fn code(&self) -> &Arc<Code> {
+        self.module.code()
+    }
+
     /// What is at `index` in the index space of `kind`; there is such a thing.
     fn get(&self, kind: ExternKind, index: u32) -> Extern {
         match kind {
