@@ -137,7 +137,7 @@ mod tests {
     fn push(ring: &Ring, number: u32, count: u64) -> bool {
         let head = Head { time: 1, cpu: 2, weight: number, complete: true };
         ring.push(head, |visit| {
-            frames(count).all(|frame| visit(frame));
+            frames(count).all(visit);
         })
     }
 
