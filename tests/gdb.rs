@@ -7,6 +7,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 use std::process::Output;
+use support::dump::Dump;
 use support::truth::Truth;
 use tempfile::TempDir;
 use wasm2so::options::{DebugLevel, OptLevel, Options};
@@ -403,4 +404,52 @@ fn a_core_dump_is_read_where_it_was_not_made() {
     refused(&["--core", "half"], "it was cut off");
     refused(&["--core", "session.so"], "another kind of ELF file");
     refused(&["--core", "nowhere"], "cannot read nowhere");
+}
+
+/// From gdb's core of the process, the same as the process itself writes.
+#[test]
+fn a_core_dump_becomes_one_of_wasm() {
+    for level in LEVELS {
+        let session = Session::new(level);
+        let directory = session.directory.path();
+        let commands = ["run", "generate-core-file core", "kill"];
+        session.debug(&["run", "0x10000", "5"], &commands);
+        let wasm = session.in_leaf();
+        assert_eq!(offline(&session, &["--core", "core", "--coredump", "offline"]), wasm);
+        let offline = Dump::read(&directory.join("offline"));
+        let mut live = support::wasmrun();
+        live.current_dir(directory).args(["--coredump", "live", "--invoke", "run"]);
+        let status =
+            live.args(["session.so", "0x10000", "5"]).output().expect("wasmrun runs").status;
+        assert_eq!(status.code(), Some(134));
+        let live = Dump::read(&directory.join("live"));
+        assert_eq!(offline.instances, live.instances);
+        assert_eq!(offline.modules, live.modules);
+        assert_eq!(offline.globals, ["I64Const { value: 1 }"]);
+        assert_eq!(offline.globals, live.globals);
+        let [(thread, frames)] = &offline.threads[..] else { panic!("{:?}", offline.threads) };
+        assert!(thread.starts_with("thread "), "{thread}");
+        assert_eq!(*frames, live.threads[0].1);
+        assert_eq!(frames.len(), wasm.len());
+        let (memory, _) = &offline.memories[0];
+        assert!(*memory == live.memories[0].0, "the memories differ");
+        assert_eq!((memory[16], &memory[40000..40009]), (3, b"untouched".as_slice()));
+    }
+}
+
+/// In a host function, too; from the gdb's core alone.
+#[test]
+fn a_core_dump_in_a_host_function_becomes_one_of_wasm() {
+    let session = Session::new(OptLevel::O3);
+    let commands = ["break sched_yield", "run", "generate-core-file core", "kill"];
+    session.debug(&["through"], &commands);
+    offline(&session, &["--core", "core", "--coredump", "offline"]);
+    let dump = Dump::read(&session.directory.path().join("offline"));
+    let through = Truth::of(&session.wasm);
+    let through = through.named("through");
+    let [frame] = &dump.threads[0].1[..] else { panic!("{:?}", dump.threads) };
+    let offset = through.nth("Call", 0) - through.body.start;
+    assert_eq!((frame.function, u64::from(frame.offset)), (through.index, offset));
+    assert_eq!(dump.globals, ["I64Const { value: 0 }"]);
+    assert_eq!(dump.memories[0].0[40000..40009], *b"untouched");
 }

@@ -11,7 +11,7 @@ use crate::image::Image;
 use crate::imports::ExternType;
 use crate::signature::{FuncType, TypeId};
 use crate::symbolize::{self, DebugFileError, SourceFrame, Sources, WasmFrame};
-use crate::unwind::code::{CodeHandle, register_module};
+use crate::unwind::code::{Code, CodeHandle, register_module};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use read::Contents;
 pub(crate) use read::{Elements, SegmentMode};
@@ -113,12 +113,12 @@ impl Module {
 
     /// The module's name: from its name section, else its file's.
     pub fn name(&self) -> &str {
-        self.0.registration.code().code().name()
+        self.code().name()
     }
 
     /// The file it was loaded from.
     pub fn path(&self) -> &Path {
-        self.0.registration.code().code().path()
+        self.code().path()
     }
 
     /// What it needs, in order.
@@ -182,18 +182,18 @@ impl Module {
     /// one first: what `addr2line` finds, and more. Empty where there is no code
     /// of a wasm function.
     pub fn frames_at(&self, native_offset: u64) -> Vec<WasmFrame> {
-        symbolize::functions_at_address(self.0.registration.code().code(), native_offset)
+        symbolize::functions_at_address(self.code(), native_offset)
     }
 
     /// The positions in the sources of the instruction at an offset in the wasm
     /// file; see [`WasmFrame::source`].
     pub fn source_at(&self, offset: u64) -> Arc<[SourceFrame]> {
-        symbolize::sources_at(self.0.registration.code().code(), offset)
+        symbolize::sources_at(self.code(), offset)
     }
 
     /// Name of the wasm file that it was compiled from.
     pub fn wasm_file_name(&self) -> &str {
-        self.0.registration.code().code().wasm_file_name()
+        self.code().wasm_file_name()
     }
 
     /// Takes source positions in traces from this file: the unstripped wasm, one
@@ -202,10 +202,14 @@ impl Module {
     /// # Errors
     /// The file is of another module, or has nothing that can be used.
     pub fn use_debug_file(&self, path: impl AsRef<Path>) -> Result<(), DebugFileError> {
-        let code = self.0.registration.code().code();
+        let code = self.code();
         let sources = Sources::read(code, path.as_ref())?;
         *code.sources.lock().unwrap_or_else(PoisonError::into_inner) = Some(sources);
         Ok(())
+    }
+
+    pub(crate) fn code(&self) -> &Arc<Code> {
+        self.0.registration.code().code()
     }
 
     pub(crate) fn contents(&self) -> &Contents {

@@ -4,8 +4,10 @@
 
 mod image;
 mod process;
+mod wasm;
 
 use crate::symbolize::Frame;
+use crate::unwind::arch::Registers;
 use crate::unwind::cursor::{Caller, Cfi, Cursor, StepError};
 use crate::{LoadError, Module};
 use image::Image;
@@ -144,7 +146,7 @@ impl CoreDump {
         let mut frames = Vec::new();
         // Recursion repeats few program counters often.
         let mut known: HashMap<u64, Vec<Frame>> = HashMap::new();
-        let end = self.walk(thread, |pc, image| match image.and_then(|i| self.module(i)) {
+        let end = self.walk(thread, |pc, _| match self.module_around(pc) {
             Some((module, bias)) => {
                 let found = known.entry(pc).or_insert_with(|| {
                     module.frames_at(pc - bias).into_iter().map(Frame::Wasm).collect()
@@ -163,17 +165,22 @@ impl CoreDump {
         frames
     }
 
-    /// The module of an image, and what its addresses differ by.
-    fn module(&self, image: &Image) -> Option<(&Module, u64)> {
+    /// The module around an address, and what its addresses differ by.
+    fn module_around(&self, pc: u64) -> Option<(&Module, u64)> {
+        let image = self.image_around(pc)?;
         Some((self.modules.get(&image.path)?, image.bias))
     }
 
-    /// Visits where each frame is, with the image around that, and tells why it
-    /// ended; nothing if no image is there.
+    fn image_around(&self, pc: u64) -> Option<&Image> {
+        self.images.iter().find(|image| image.range.contains(&pc))
+    }
+
+    /// Visits where each frame is, and its registers, and tells why it ended;
+    /// nothing if no image is there.
     fn walk(
         &self,
         thread: &CoreThread,
-        mut visit: impl FnMut(u64, Option<&Image>),
+        mut visit: impl FnMut(u64, &Registers),
     ) -> Option<StepError> {
         let read = |address| self.process.read_word(address);
         let mut cursor = Cursor::new();
@@ -183,9 +190,8 @@ impl CoreDump {
         let mut innermost = true;
         loop {
             let pc = registers.pc().wrapping_sub(u64::from(after_call));
-            let image = self.images.iter().find(|image| image.range.contains(&pc));
-            visit(pc, image);
-            let cfi: Option<Cfi<'_>> = image.and_then(Image::cfi);
+            visit(pc, &registers);
+            let cfi: Option<Cfi<'_>> = self.image_around(pc).and_then(Image::cfi);
             let caller = cfi.map(|cfi| cursor.step(&cfi, &registers, pc, read));
             match caller {
                 Some(Ok(Caller { registers: outer, after_call: after, .. }))

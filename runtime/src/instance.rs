@@ -14,9 +14,11 @@ use crate::imports::{Extern, Imports};
 use crate::memory::Memory;
 use crate::store::{Pinned, StoreContext, StoreId, StoreInner};
 use crate::table::{Table, TableData};
+use crate::unwind::code::Code;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::ptr::NonNull;
+use std::sync::Arc;
 use vmctx::VmBlock;
 use wasm2so_abi::{ExternKind, NULL_FUNCTION, Slot, TrapCode, VmFuncRef};
 
@@ -37,7 +39,7 @@ pub(crate) struct InstanceData {
     /// This one and the next two include what is imported.
     pub(crate) memories: Vec<Memory>,
     pub(crate) tables: Vec<Table>,
-    globals: Vec<Global>,
+    pub(crate) globals: Vec<Global>,
     /// Whether each element segment is dropped; active ones are, once applied.
     elems_dropped: Box<[Cell<bool>]>,
     /// The same of data segments.
@@ -139,7 +141,20 @@ impl Instance {
     }
 }
 
+impl StoreContext {
+    /// All instances, in the order in which they were made.
+    pub(crate) fn instances(&self) -> impl Iterator<Item = &InstanceData> {
+        // SAFETY: as in `Instance::data`.
+        self.inner().instances.iter().map(|data| unsafe { &*data.as_ptr() })
+    }
+}
+
 impl InstanceData {
+    /// The code of its module.
+    pub(crate) fn code(&self) -> &Arc<Code> {
+        self.module.code()
+    }
+
     /// What is at `index` in the index space of `kind`; there is such a thing.
     fn get(&self, kind: ExternKind, index: u32) -> Extern {
         match kind {

@@ -40,6 +40,7 @@ mod imports;
 mod instance;
 mod memory;
 mod native_stack;
+mod profile;
 mod reservation;
 mod sample;
 mod signals;
@@ -53,6 +54,7 @@ mod unwind;
 mod value;
 #[cfg(feature = "wasi")]
 pub mod wasi;
+mod wasm_core;
 
 pub use artifact::{ExportType, ImportType, Module};
 pub use core_dump::{CoreDump, CoreError, CoreThread};
@@ -65,6 +67,7 @@ pub use global::{Global, GlobalType};
 pub use imports::{Extern, ExternType, Imports};
 pub use instance::Instance;
 pub use memory::{Memory, MemoryType};
+pub use profile::{Profile, ProfileFormat, Profiler};
 pub use sample::{SampleError, Stack, ThreadHandle};
 pub use signature::FuncType;
 pub use store::{Config, Store, StoreContext};
@@ -72,4 +75,5 @@ pub use symbolize::{Code, DebugFileError, Frame, SourceFrame, WasmFrame, current
 pub use table::{Table, TableType};
 pub use trap::{Trap, TrapDetail};
 pub use value::Value;
+pub use wasm_core::WasmCoreDump;
 pub use wasm2so_abi::{TrapCode, ValType};

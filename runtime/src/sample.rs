@@ -1,12 +1,14 @@
-//! Stacks of other threads, while they run.
+//! Stacks of other threads, while they run: when somebody asks, or by a timer.
 //!
 //! A signal makes the thread walk its own stack, wherever it is: in wasm code,
 //! in a function of the host or the C library that wasm called, blocked in a
 //! system call. Only the walk happens there; reading debug information is left to
 //! whoever asks for names.
 
+pub(crate) mod ring;
 mod signal;
 mod target;
+pub(crate) mod timer;
 
 use std::ffi::c_int;
 use std::fmt;

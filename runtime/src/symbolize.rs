@@ -4,6 +4,7 @@
 //! handlers only.
 
 mod dwarf;
+pub(crate) mod host;
 mod native;
 mod source;
 mod symbols;
@@ -125,6 +126,11 @@ pub(crate) fn frames(trace: &Trace) -> Vec<Frame> {
 pub(crate) fn functions_at_address(code: &Arc<Code>, address: u64) -> Vec<WasmFrame> {
     let pc = code.bias().wrapping_add(address);
     if code.range().contains(&pc) { functions_at(code, pc, pc) } else { Vec::new() }
+}
+
+/// Makes [`functions_at_address`] quick for many addresses.
+pub(crate) fn index(code: &Code) {
+    code.symbols.get_or_init(|| Symbols::load(code)).index();
 }
 
 /// The functions at the machine instruction around `pc`, innermost first; none

@@ -203,10 +203,20 @@ impl Frame<'_> {
         text::title(self)
     }
 
+    /// The function's name as people read it; if it has none, one made of its index.
+    pub fn function_name(&self) -> Cow<'_, str> {
+        text::name(self, false)
+    }
+
     /// The lines of [`Format::Short`] that tell where it is in the sources.
     pub fn source_lines(&self) -> Vec<String> {
         source::lines(&self.source, false)
     }
+}
+
+/// A function's name as people read it, also in a terminal.
+pub(crate) fn readable(name: &str) -> Cow<'_, str> {
+    names::readable(name, false)
 }
 
 impl Entry<'_> {

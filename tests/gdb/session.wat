@@ -4,6 +4,9 @@
   (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
   (memory (export "memory") 1)
   (table funcref (elem $square))
+  (global $runs (mut i64) (i64.const 0))
+  ;; On a page that nothing writes to.
+  (data (i32.const 40000) "untouched")
 
   ;; Inlined into its caller at -O3.
   (func $leaf (param $address i32) (result i32)
@@ -30,6 +33,7 @@
   ;; Sums the squares of what is at address + 16, so many times.
   (func $run (export "run") (param $address i32) (param $times i32) (result i32)
     (i32.store (i32.const 16) (i32.const 3))
+    (global.set $runs (i64.add (global.get $runs) (i64.const 1)))
     (i32.add (i32.const 1)
       (call $sum (local.get $address) (local.get $times))))
 

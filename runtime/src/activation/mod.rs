@@ -13,7 +13,7 @@
 
 pub(crate) mod gs;
 mod stack;
-mod switch;
+pub(crate) mod switch;
 #[cfg(test)]
 mod tests;
 
@@ -49,7 +49,7 @@ pub(crate) struct Activation {
     thunk: EntryThunk,
     stack: StackBounds,
     resources: &'static ThreadResources,
-    /// Not 0 from before wasm begins to run until it has been left.
+    /// Its pointer is not 0 from before wasm begins to run until it has been left.
     native: NativeStack,
     /// Not null while a host function runs.
     host_frame: Cell<*const usize>,
@@ -106,7 +106,7 @@ pub(crate) unsafe fn enter(
         thunk,
         stack: bounds,
         resources,
-        native: NativeStack::new(0),
+        native: NativeStack::new(vmctx),
         host_frame: Cell::new(ptr::null()),
         left: Cell::new(None),
     };
@@ -271,6 +271,11 @@ impl Activation {
         self.native.get() != 0
     }
 
+    /// Where the native stack ends while wasm runs, else 0.
+    pub(crate) fn native_stack_pointer(&self) -> u64 {
+        self.native.get() as u64
+    }
+
     /// The stack's addresses.
     pub(crate) fn stack(&self) -> &StackBounds {
         &self.stack
@@ -298,7 +303,7 @@ impl Activation {
     /// called by it and without destructors.
     pub(crate) unsafe fn leave_interrupted(&self, left: Left, context: &mut ucontext_t) {
         self.left.set(Some(left));
-        redirect(context, switch::leave, self.native.replace(0));
+        redirect(context, switch::leave, self.native.take());
     }
 
     #[inline]
@@ -311,6 +316,6 @@ impl Activation {
     /// Leaves wasm, for what is in `left`.
     fn leave(&self) -> ! {
         // SAFETY: it has not been left, and nothing on its stack has a destructor.
-        unsafe { switch::leave(self.native.replace(0)) }
+        unsafe { switch::leave(self.native.take()) }
     }
 }

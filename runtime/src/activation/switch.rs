@@ -7,11 +7,50 @@
 use std::arch::naked_asm;
 use std::cell::Cell;
 use std::ffi::c_void;
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, offset_of};
 use wasm2so_abi::{EntryThunk, Slot};
 
-/// The native stack pointer while wasm runs, else 0.
-pub(super) type NativeStack = Cell<usize>;
+/// What [`enter`]'s frame keeps.
+#[repr(C)]
+pub(super) struct NativeStack {
+    /// The native stack pointer while wasm runs, else 0.
+    pointer: Cell<usize>,
+    /// The instance that was entered; for [`instance_of_entry`].
+    vmctx: *const c_void,
+}
+
+/// From the frame pointer of [`enter`] down to the word that holds the address of
+/// its [`NativeStack`]: where the native stack ends while wasm runs.
+const NATIVE_STACK: u64 = 48;
+
+impl NativeStack {
+    /// Wasm does not run yet.
+    pub(super) fn new(vmctx: *const c_void) -> Self {
+        NativeStack { pointer: Cell::new(0), vmctx }
+    }
+
+    /// The native stack pointer while wasm runs, else 0.
+    pub(super) fn get(&self) -> usize {
+        self.pointer.get()
+    }
+
+    /// The same; from now on wasm does not run.
+    pub(super) fn take(&self) -> usize {
+        self.pointer.replace(0)
+    }
+}
+
+/// The instance that was entered by the [`enter`] with this frame pointer, in
+/// whatever memory `read_word` reads; `None` if that is no such frame.
+pub(crate) fn instance_of_entry(
+    frame_pointer: u64,
+    read_word: impl Fn(u64) -> Option<u64>,
+) -> Option<u64> {
+    let place = frame_pointer.checked_sub(NATIVE_STACK)?;
+    let native = read_word(place)?;
+    let vmctx = native.checked_add(offset_of!(NativeStack, vmctx) as u64)?;
+    (read_word(native)? == place).then(|| read_word(vmctx))?
+}
 
 /// Calls `thunk(code, vmctx, slots)` on the stack that ends at `stack`. Returns
 /// 0 when that returns, 1 when it was left by [`leave`].
@@ -53,7 +92,7 @@ pub(super) unsafe extern "C" fn enter(
         "mov rdx, rcx",
         "mov rsp, r8",
         "call rax",
-        "lea rsp, [rbp - 48]",
+        "lea rsp, [rbp - {native_stack}]",
         "xor eax, eax",
         "pop rcx",
         "mov qword ptr [rcx], 0",
@@ -66,6 +105,7 @@ pub(super) unsafe extern "C" fn enter(
         ".cfi_def_cfa rsp, 8",
         "ret",
         ".cfi_endproc",
+        native_stack = const NATIVE_STACK,
     )
 }
 

@@ -3,6 +3,7 @@
 
 mod options;
 mod output;
+mod profile;
 mod running;
 mod symbolize;
 mod values;
@@ -11,8 +12,10 @@ mod watch;
 use anyhow::Result;
 use clap::{CommandFactory, Parser};
 use options::Options;
+use profile::Profiling;
 use running::Stop;
-use wasmrun::trace::Trace;
+use wasmrun::trace::{Format, Trace};
+use wasmrun::{Value, WasmCoreDump};
 
 /// Exit code after a trap: that of a process ended by `abort`.
 const TRAPPED: i32 = 134;
@@ -59,7 +62,28 @@ fn act(options: &Options) -> Result<i32> {
     if let Some(signal) = options.trace_on {
         watch::start(signal, format)?;
     }
-    match running::run(options) {
+    let profiling = (options.profile.as_ref())
+        .map(|file| Profiling::start(file, options.profile_rate))
+        .transpose()?;
+    let mut dumped = Ok(());
+    let result = running::run(options, |trap, store| {
+        if let Some(path) = &options.coredump {
+            dumped = output::file(path, |file| WasmCoreDump::of_trap(trap, store).write(file));
+        }
+    });
+    let profiled = profiling.map_or(Ok(()), Profiling::finish);
+    let code = tell(result, format);
+    let mut failed = false;
+    for error in [profiled, dumped].into_iter().filter_map(Result::err) {
+        output::error(&error);
+        failed = true;
+    }
+    code.map(|code| if failed && code == 0 { FAILED } else { code })
+}
+
+/// Prints how the program ended; returns the exit code.
+fn tell(result: Result<Vec<Value>, Stop>, format: Format) -> Result<i32> {
+    match result {
         Ok(results) => {
             let lines: String = results.iter().map(|value| values::show(value) + "\n").collect();
             output::print(lines.as_bytes())?;

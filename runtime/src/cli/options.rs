@@ -1,11 +1,14 @@
 //! The command line of `wasmrun`: what can be asked for. Does nothing yet.
 
+use super::profile::ProfileFile;
 use super::watch::Signal;
+use clap::builder::RangedI64ValueParser;
 use clap::{ArgAction, ColorChoice, Parser, ValueEnum};
 use clap_complete::Shell;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use wasmrun::Profiler;
 use wasmrun::trace::Format;
 
 /// Run a WebAssembly module that wasm2so compiled.
@@ -70,6 +73,28 @@ pub struct Options {
     #[arg(long, value_name = "SIGNAL", help_heading = "Output")]
     pub trace_on: Option<Signal>,
 
+    /// Sample where the program spends its CPU time, and write that when it ends:
+    /// .json is for the Firefox Profiler (profiler.firefox.com), .folded or .txt
+    /// for flame graph tools
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub profile: Option<ProfileFile>,
+
+    /// Samples in each second of CPU time, up to 10000
+    #[arg(
+        long,
+        value_name = "HZ",
+        default_value_t = 1000,
+        value_parser = rates(),
+        requires = "profile",
+        help_heading = "Output"
+    )]
+    pub profile_rate: u32,
+
+    /// If the program traps, write a WebAssembly core dump: stack, memories and
+    /// globals
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    pub coredump: Option<PathBuf>,
+
     /// Take source positions in traces from this file: the wasm with its DWARF,
     /// or a source map
     ///
@@ -98,6 +123,11 @@ pub struct Options {
 const EXIT_STATUS: &str = "`wasmrun symbolize` tells what addresses and offsets in the INPUT mean; \
     see `wasmrun symbolize --help`.\n\nThe exit status is the program's own; 134 after a trap; 2 for a wrong \
     command line; and 1 if the module cannot be loaded or linked, or anything else fails.";
+
+fn rates() -> RangedI64ValueParser<u32> {
+    let (low, high) = Profiler::RATES.into_inner();
+    clap::value_parser!(u32).range(i64::from(low)..=i64::from(high))
+}
 
 impl Options {
     /// The shared object, and what follows it.

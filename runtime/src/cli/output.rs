@@ -3,8 +3,12 @@
 
 use anstream::ColorChoice;
 use anyhow::{Context, Result};
+use std::ffi::OsString;
 use std::fmt::Display;
-use std::io::{ErrorKind, Write};
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::Path;
+use std::process;
 use tracing_subscriber::EnvFilter;
 use wasmrun::trace::{Format, Trace};
 
@@ -46,6 +50,25 @@ fn write_all(mut stdout: impl Write, bytes: &[u8]) -> Result<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// Writes a file, all of it or none: what was there before stays if that fails.
+pub fn file(path: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
+    let is_special = path.metadata().is_ok_and(|metadata| !metadata.is_file());
+    let result = if is_special {
+        // A device or a pipe, say.
+        File::options().write(true).open(path).and_then(|mut file| write(&mut file))
+    } else {
+        let mut name = OsString::from(".");
+        name.push(path.file_name().unwrap_or_default());
+        name.push(format!(".{}", process::id()));
+        let temporary = path.with_file_name(name);
+        let result = File::create(&temporary)
+            .and_then(|mut file| write(&mut file))
+            .and_then(|()| fs::rename(&temporary, path));
+        result.inspect_err(|_| drop(fs::remove_file(&temporary)))
+    };
+    result.with_context(|| format!("cannot write `{}`", path.display()))
 }
 
 /// Prints a trap or a host function's error, and where it was.

@@ -11,7 +11,7 @@ use std::path::Path;
 use wasmrun::wasi::{self, WasiCtx, WasiCtxBuilder, WasiError};
 use wasmrun::{
     CallError, Config, ExternType, FuncType, HostError, Imports, Instance, InstantiateError,
-    LoadError, Module, Store, Trap, Value,
+    LoadError, Module, Store, StoreContext, Trap, Value,
 };
 
 /// Where a program starts.
@@ -43,8 +43,21 @@ impl Stop {
     }
 }
 
-/// Runs what the options name; returns the results of what they invoke.
-pub fn run(options: &Options) -> Result<Vec<Value>, Stop> {
+/// Runs what the options name; returns the results of what they invoke. Shows
+/// `on_trap` a trap while all is still there.
+pub fn run(
+    options: &Options,
+    on_trap: impl FnOnce(&Trap, &StoreContext),
+) -> Result<Vec<Value>, Stop> {
+    let mut store = Store::new(config(options));
+    let result = run_in(&mut store, options);
+    if let Err(Stop::Trap(trap)) = &result {
+        on_trap(trap, &store);
+    }
+    result
+}
+
+fn run_in(store: &mut Store, options: &Options) -> Result<Vec<Value>, Stop> {
     let (path, args) = options.module_and_args();
     let module = Module::load(path)?;
     tracing::debug!(name = module.name(), path = %path.display(), "loaded");
@@ -58,22 +71,21 @@ pub fn run(options: &Options) -> Result<Vec<Value>, Stop> {
     let args = if options.invoke.is_none() { args } else { &[] };
     let ctx = wasi_ctx(options, path, args)?;
 
-    let mut store = Store::new(config(options));
     let mut imports = Imports::new();
-    wasi::add_to_imports(&mut imports, &mut store, ctx);
-    let instance = Instance::new(&mut store, &module, &imports)
+    wasi::add_to_imports(&mut imports, store, ctx);
+    let instance = Instance::new(store, &module, &imports)
         .map_err(|error| Stop::from(error).context("instantiate", path))?;
     tracing::debug!(memory = store.memory_used(), "instantiated");
-    if let Some(initialize) = instance.func(&store, INITIALIZE) {
+    if let Some(initialize) = instance.func(store, INITIALIZE) {
         tracing::debug!(name = INITIALIZE, "calling");
-        initialize.call(&mut store, &[])?;
+        initialize.call(store, &[])?;
     }
     let Some(Call { name, args }) = call else {
         return nothing_to_run(&module);
     };
     tracing::debug!(name, "calling");
-    let func = instance.func(&store, name).expect("the module exports it");
-    func.call(&mut store, &args).map_err(|error| Stop::from(error).context("run", path))
+    let func = instance.func(store, name).expect("the module exports it");
+    func.call(store, &args).map_err(|error| Stop::from(error).context("run", path))
 }
 
 /// What to call.

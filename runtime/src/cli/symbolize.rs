@@ -35,7 +35,8 @@ use wasmrun::trace::Frame;
 /// address, give the address before.
 ///
 /// With --core, prints the wasm stacks of all threads of a process that crashed.
-/// Its modules are taken from where they were; name those that have moved.
+/// Its modules are taken from where they were; name those that have moved. With
+/// --coredump, also makes a WebAssembly core dump of it.
 #[derive(Debug, Parser)]
 #[command(name = "wasmrun symbolize", max_term_width = 80, verbatim_doc_comment)]
 struct Options {
@@ -54,6 +55,11 @@ struct Options {
     /// A native core dump of a process that ran wasm
     #[arg(long, value_name = "FILE")]
     core: Option<PathBuf>,
+
+    /// Write the wasm stacks, memories and globals of the process to a WebAssembly
+    /// core dump
+    #[arg(long, value_name = "FILE", requires = "core")]
+    coredump: Option<PathBuf>,
 
     #[command(flatten)]
     trace: TraceOption,
@@ -74,7 +80,9 @@ pub fn run(args: &[OsString], debug_file: Option<&Path>) -> Result<()> {
     if let Some(core) = &options.core {
         let others = options.inputs.iter().map(PathBuf::from);
         let modules: Vec<PathBuf> = options.module.into_iter().chain(others).collect();
-        return core::run(core, &modules, debug_file, options.trace.format.into());
+        let dump = core::open(core, &modules, debug_file)?;
+        core::print(&dump, options.trace.format.into())?;
+        return options.coredump.map_or(Ok(()), |path| core::convert(&dump, &path));
     }
     let path = options.module.expect("required by the parser");
     let module = Module::load(path)?;

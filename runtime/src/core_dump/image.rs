@@ -34,11 +34,15 @@ impl Image {
     /// another file.
     pub(super) fn open(process: &Process, mapped: &Path, path: &Path) -> Option<Self> {
         let mappings = || process.mappings.iter().filter(|mapping| mapping.path == mapped);
-        let start = mappings().map(|mapping| mapping.range.start).min()?;
-        let end = mappings().map(|mapping| mapping.range.end).max()?;
         let file = files::map(path).ok()?;
         let object = object::File::parse(&*file).ok()?;
-        let bias = bias(&object, mappings().next()?)?;
+        // Parts of a module are also mapped as the first contents of memories.
+        let biases = mappings().filter_map(|mapping| bias(&object, mapping));
+        let is_loaded = |bias: &u64| object.segments().all(|s| is_mapped(&s, *bias, mappings()));
+        let bias = biases.into_iter().find(is_loaded)?;
+        let in_process = |address: u64| address.wrapping_add(bias);
+        let start = object.segments().map(|s| in_process(s.address())).min()?;
+        let end = object.segments().map(|s| in_process(s.address() + s.size())).max()?;
         if !is_same_build(&object, bias, process) {
             return None;
         }
@@ -75,6 +79,21 @@ fn bias(object: &object::File<'_>, mapping: &Mapping) -> Option<u64> {
             (mapping.range.start + (place - mapping.offset)).wrapping_sub(address)
         })
     })
+}
+
+/// Whether a segment is where it is when the file is loaded with `bias`.
+fn is_mapped<'a>(
+    segment: &object::Segment<'_, '_>,
+    bias: u64,
+    mut mappings: impl Iterator<Item = &'a Mapping>,
+) -> bool {
+    let address = segment.address().wrapping_add(bias);
+    let (offset, size) = segment.file_range();
+    size == 0
+        || mappings.any(|mapping| {
+            mapping.range.contains(&address)
+                && mapping.offset + (address - mapping.range.start) == offset
+        })
 }
 
 /// Whether the build ID is the one that the core has, if it has one: the first

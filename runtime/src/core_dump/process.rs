@@ -107,6 +107,21 @@ impl Process {
         self.core[segment.bytes.clone()].get(start..end)
     }
 
+    /// The parts of a range of memory that are in the dump, with their addresses, in
+    /// order.
+    pub(super) fn parts(&self, range: Range<u64>) -> impl Iterator<Item = (u64, &[u8])> {
+        let first = self.segments.partition_point(|segment| segment.start <= range.start);
+        let segments = self.segments[first.saturating_sub(1)..].iter();
+        let segments = segments.take_while(move |segment| segment.start < range.end);
+        segments.filter_map(move |segment| {
+            let bytes = &self.core[segment.bytes.clone()];
+            let start = range.start.max(segment.start);
+            let end = range.end.min(segment.start + bytes.len() as u64);
+            let place = |address| (address - segment.start) as usize;
+            (start < end).then(|| (start, &bytes[place(start)..place(end)]))
+        })
+    }
+
     /// A word of memory.
     pub(super) fn read_word(&self, address: u64) -> Option<u64> {
         self.read(address, 8)?.try_into().ok().map(u64::from_le_bytes)

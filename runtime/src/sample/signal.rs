@@ -8,7 +8,7 @@ use std::{io, ptr};
 
 use libc::{pthread_t, sigaction, siginfo_t, sigval};
 
-use super::target;
+use super::{target, timer};
 use crate::signals::{action, change_action, default_action, forward};
 
 /// Signals are less than this.
@@ -88,7 +88,7 @@ unsafe extern "C" fn handle(signal: c_int, info: *mut siginfo_t, context: *mut c
     // SAFETY: the kernel passes valid pointers.
     let ours = unsafe {
         target::answer(&*context.cast());
-        is_ours(&*info)
+        timer::answer(&*info, &*context.cast()) || is_ours(&*info)
     };
     // A request may have come too late or with somebody else's signal.
     if !ours && let Some(previous) = PREVIOUS[signal as usize].get() {

@@ -97,6 +97,17 @@ pub(super) fn current() -> io::Result<Arc<Target>> {
         .map_err(ending)?
 }
 
+/// In a signal handler: the memory in use of the stack that was interrupted, if it
+/// is the thread's `native` one or that of another handler; else none.
+pub(super) fn native_stack_in_use(context: &ucontext_t, native: &Range<u64>) -> Range<u64> {
+    let sp = Registers::interrupted(context).sp();
+    let alternate = &context.uc_stack;
+    let start = alternate.ss_sp as u64;
+    let alternate = start..start + alternate.ss_size as u64;
+    let native = [&alternate, native].into_iter().find(|stack| stack.contains(&sp));
+    native.map_or(0..0, |stack| stack.start.max(sp - RED_ZONE)..stack.end)
+}
+
 /// In a signal handler: if this thread was asked, walks its stack as it was when
 /// it was interrupted.
 pub(super) fn answer(context: &ucontext_t) {
@@ -171,12 +182,7 @@ impl Target {
     /// In a signal handler: answers the request.
     fn walk(&self, context: &ucontext_t) {
         let registers = Registers::interrupted(context);
-        let sp = registers.sp();
-        let alternate = &context.uc_stack;
-        let start = alternate.ss_sp as u64;
-        let alternate = start..start + alternate.ss_size as u64;
-        let native = [&alternate, &self.native_stack].into_iter().find(|stack| stack.contains(&sp));
-        let native = native.map_or(0..0, |stack| stack.start.max(sp - RED_ZONE)..stack.end);
+        let native = native_stack_in_use(context, &self.native_stack);
         // SAFETY: the state is `WALKING`: the recorder is ours. What runs on this
         // stack is loaded.
         unsafe {

@@ -1,13 +1,14 @@
 //! The debug information that the compiler wrote for a module: the functions at
 //! an address, and their wasm offsets. It is read where it lies, each time: line
 //! tables, unpacked, would take several times the room, and few addresses are
-//! ever asked for twice.
+//! ever asked for twice. Who asks for many has an index made first.
 
 use std::ops::Range;
+use std::sync::OnceLock;
 
 use gimli::{
-    AttributeValue, DebuggingInformationEntry, Dwarf, EntriesTreeNode, LineRow, Unit, UnitRef,
-    constants as dw,
+    AttributeValue, DebuggingInformationEntry, Dwarf, EntriesTreeNode, LineRow, Unit, UnitOffset,
+    UnitRef, constants as dw,
 };
 
 use super::dwarf::{self, Reader};
@@ -32,6 +33,17 @@ struct CodeUnit {
     /// Where its code is.
     ranges: Vec<Range<u64>>,
     unit: Unit<Reader>,
+    index: OnceLock<Index>,
+}
+
+/// A unit's tables, unpacked.
+#[derive(Default)]
+struct Index {
+    /// Where stretches of code begin, by address, and their lines; an end is the
+    /// beginning of one without.
+    lines: Vec<(u64, Option<u64>)>,
+    /// The ranges of its functions, by address.
+    functions: Vec<(Range<u64>, UnitOffset)>,
 }
 
 impl NativeInfo {
@@ -55,19 +67,28 @@ impl NativeInfo {
     /// # Errors
     /// What there is of this place is malformed.
     pub(super) fn locations(&self, address: u64) -> gimli::Result<Vec<Location>> {
-        let Some(unit) = self.unit(address) else { return Ok(Vec::new()) };
+        let Some((unit, index)) = self.unit(address) else { return Ok(Vec::new()) };
         let mut locations = Vec::new();
-        let mut tree = unit.entries_tree(None)?;
-        let mut children = tree.root()?.children();
-        while let Some(child) = children.next()? {
-            if covers(unit, child.entry(), address)? {
-                add(unit, child, address, &mut locations)?;
-                break;
+        if let Some(index) = index {
+            if let Some(function) = index.function(address) {
+                add(unit, unit.entries_tree(Some(function))?.root()?, address, &mut locations)?;
+            }
+        } else {
+            let mut tree = unit.entries_tree(None)?;
+            let mut children = tree.root()?.children();
+            while let Some(child) = children.next()? {
+                if covers(unit, child.entry(), address)? {
+                    add(unit, child, address, &mut locations)?;
+                    break;
+                }
             }
         }
         // So far, each has the line of the call in it; the innermost none.
         if let Some(innermost) = locations.last_mut() {
-            innermost.offset = line(unit, address)?;
+            innermost.offset = match index {
+                Some(index) => index.line(address),
+                None => line(unit, address)?,
+            };
         }
         locations.reverse();
         Ok(locations)
@@ -78,7 +99,10 @@ impl NativeInfo {
     /// # Errors
     /// What there is of this place is malformed.
     pub(super) fn last_line(&self, addresses: Range<u64>) -> gimli::Result<Option<u64>> {
-        let Some(unit) = self.unit(addresses.start) else { return Ok(None) };
+        let Some((unit, index)) = self.unit(addresses.start) else { return Ok(None) };
+        if let Some(index) = index {
+            return Ok(index.last_line(addresses));
+        }
         let mut last = None;
         visit_lines(unit, |range, line| {
             if range.start < addresses.end && addresses.start < range.end {
@@ -89,9 +113,72 @@ impl NativeInfo {
         Ok(last)
     }
 
-    fn unit(&self, address: u64) -> Option<UnitRef<'_, Reader>> {
+    /// Makes many questions quick, for memory in the order of the code's size.
+    ///
+    /// # Errors
+    /// It is malformed.
+    pub(super) fn index(&self) -> gimli::Result<()> {
+        for unit in &self.units {
+            let index = Index::of(unit.unit.unit_ref(&self.dwarf))?;
+            unit.index.get_or_init(|| index);
+        }
+        Ok(())
+    }
+
+    fn unit(&self, address: u64) -> Option<(UnitRef<'_, Reader>, Option<&Index>)> {
         let around = |unit: &&CodeUnit| unit.ranges.iter().any(|range| range.contains(&address));
-        Some(self.units.iter().find(around)?.unit.unit_ref(&self.dwarf))
+        let unit = self.units.iter().find(around)?;
+        Some((unit.unit.unit_ref(&self.dwarf), unit.index.get()))
+    }
+}
+
+impl Index {
+    fn of(unit: UnitRef<'_, Reader>) -> gimli::Result<Self> {
+        let mut index = Index::default();
+        let mut starts = Vec::new();
+        let mut end = None;
+        visit_lines(unit, |range, line| {
+            if end.is_some_and(|end| end != range.start) {
+                index.lines.extend(end.map(|end| (end, None)));
+            }
+            starts.push((range.start, line));
+            end = Some(range.end);
+            false
+        })?;
+        index.lines.extend(end.map(|end| (end, None)));
+        // Where one sequence ends and another begins, the beginning counts; of
+        // several beginnings at one address, the last.
+        index.lines.append(&mut starts);
+        index.lines.sort_by_key(|(start, _)| *start);
+
+        let mut tree = unit.entries_tree(None)?;
+        let mut children = tree.root()?.children();
+        while let Some(child) = children.next()? {
+            let mut ranges = unit.die_ranges(child.entry())?;
+            while let Some(range) = ranges.next()? {
+                index.functions.push((range.begin..range.end, child.entry().offset()));
+            }
+        }
+        index.functions.sort_by_key(|(range, _)| range.start);
+        Ok(index)
+    }
+
+    fn function(&self, address: u64) -> Option<UnitOffset> {
+        let place = self.functions.partition_point(|(range, _)| range.start <= address);
+        let (range, function) = &self.functions[place.checked_sub(1)?];
+        range.contains(&address).then_some(*function)
+    }
+
+    fn line(&self, address: u64) -> Option<u64> {
+        let place = self.lines.partition_point(|(start, _)| *start <= address);
+        self.lines[place.checked_sub(1)?].1
+    }
+
+    fn last_line(&self, addresses: Range<u64>) -> Option<u64> {
+        let end = self.lines.partition_point(|(start, _)| *start < addresses.end);
+        let start = self.lines.partition_point(|(start, _)| *start <= addresses.start);
+        let overlapping = &self.lines[start.saturating_sub(1).min(end)..end];
+        overlapping.iter().rev().find_map(|(_, line)| *line)
     }
 }
 
@@ -105,7 +192,7 @@ fn units(dwarf: &Dwarf<Reader>) -> gimli::Result<Vec<CodeUnit>> {
         while let Some(range) = found.next()? {
             ranges.push(range.begin..range.end);
         }
-        units.push(CodeUnit { ranges, unit });
+        units.push(CodeUnit { ranges, unit, index: OnceLock::new() });
     }
     Ok(units)
 }

@@ -55,6 +55,12 @@ impl Symbols {
         self.debug.is_some()
     }
 
+    /// Makes many of the questions below quick.
+    pub(super) fn index(&self) {
+        // What is malformed is as if it were not there.
+        let _ = self.debug.as_ref().map(NativeInfo::index);
+    }
+
     /// The functions at an address in the file, innermost first.
     pub(super) fn locations(&self, address: u64) -> Vec<Location> {
         // What is malformed is as if it were not there.

@@ -138,7 +138,7 @@ pub(super) fn title(frame: &Frame) -> String {
 }
 
 /// The name to show: the module's, else one made of the index.
-fn name<'a>(frame: &'a Frame, signature: bool) -> Cow<'a, str> {
+pub(super) fn name<'a>(frame: &'a Frame, signature: bool) -> Cow<'a, str> {
     match (&frame.name, frame.function) {
         (Some(name), _) => names::readable(name, signature),
         (None, Some(index)) => format!("$f{index}").into(),

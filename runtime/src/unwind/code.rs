@@ -3,9 +3,10 @@
 //! Lookups are safe in a signal handler. Knows nothing of frames.
 
 use std::any::Any;
-use std::ffi::{c_int, c_ulonglong, c_void};
+use std::ffi::{CStr, OsStr, c_char, c_int, c_ulonglong, c_void};
 use std::mem::MaybeUninit;
 use std::ops::Range;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::{fmt, io};
@@ -90,6 +91,12 @@ impl Code {
         unsafe { self.descriptor.file_name.as_str() }
     }
 
+    /// Where that wasm file is, if it still lies beside the `.so`; else its name.
+    pub(crate) fn wasm_path(&self) -> PathBuf {
+        let beside = self.path.with_file_name(self.wasm_file_name());
+        if beside.exists() { beside } else { self.wasm_file_name().into() }
+    }
+
     /// The module's constant data.
     pub(crate) fn descriptor(&self) -> &ModuleDescriptor {
         self.descriptor
@@ -142,15 +149,7 @@ impl Object {
     /// The loaded object around `address`, if it has unwind tables. Safe to call
     /// in a signal handler. The object must stay loaded while the result is used.
     pub(crate) fn around(address: u64) -> Option<Self> {
-        let mut found = MaybeUninit::<DlFindObject>::uninit();
-        // SAFETY: the function accepts any address and fills `found` if it
-        // returns 0; glibc documents it as async-signal-safe.
-        let found = unsafe {
-            if _dl_find_object(address as *mut c_void, found.as_mut_ptr()) != 0 {
-                return None;
-            }
-            found.assume_init()
-        };
+        let found = DlFindObject::around(address)?;
         let range = found.map_start as u64..found.map_end as u64;
         let header = found.eh_frame_hdr as u64;
         if !range.contains(&header) {
@@ -162,9 +161,30 @@ impl Object {
             std::slice::from_raw_parts(start as *const u8, (range.end - start) as usize)
         };
         let cfi = Cfi::new(bytes(header), header, bytes(range.start), range.start).ok()?;
-        // SAFETY: a link map begins with the object's load bias.
-        let bias = unsafe { *found.link_map.cast::<u64>() };
-        Some(Object { range, cfi, bias })
+        Some(Object { range, cfi, bias: found.bias() })
+    }
+}
+
+/// The file that a loaded object is from.
+pub(crate) struct LoadedFile {
+    /// Its path; without a directory if there is no file.
+    pub(crate) path: PathBuf,
+    /// What to subtract from an address in this process to get that in the file.
+    pub(crate) bias: u64,
+}
+
+impl LoadedFile {
+    /// The file of the object around `address`.
+    pub(crate) fn around(address: u64) -> Option<Self> {
+        let found = DlFindObject::around(address)?;
+        // SAFETY: a link map's second field is the object's name, which lives as
+        // long as it is loaded; callers ask for what runs.
+        let name = unsafe { CStr::from_ptr(*found.link_map.cast::<*const c_char>().add(1)) };
+        let path = match name.to_bytes() {
+            b"" => std::env::current_exe().ok()?,
+            name => OsStr::from_bytes(name).into(),
+        };
+        Some(LoadedFile { path, bias: found.bias() })
     }
 }
 
@@ -177,6 +197,25 @@ struct DlFindObject {
     link_map: *mut c_void,
     eh_frame_hdr: *mut c_void,
     reserved: [c_ulonglong; 7],
+}
+
+impl DlFindObject {
+    /// What the dynamic loader knows of the object around `address`. Safe to call
+    /// in a signal handler.
+    fn around(address: u64) -> Option<Self> {
+        let mut found = MaybeUninit::uninit();
+        // SAFETY: the function accepts any address and fills `found` if it
+        // returns 0; glibc documents it as async-signal-safe.
+        unsafe {
+            let error = _dl_find_object(address as *mut c_void, found.as_mut_ptr());
+            (error == 0).then(|| found.assume_init())
+        }
+    }
+
+    fn bias(&self) -> u64 {
+        // SAFETY: a link map begins with the object's load bias.
+        unsafe { *self.link_map.cast::<u64>() }
+    }
 }
 
 unsafe extern "C" {

@@ -17,6 +17,7 @@ mod tests;
 pub(crate) use ranges::{RangeHandle, RangeTable};
 
 use std::ops::Range;
+use std::{iter, ptr};
 
 use arch::Registers;
 use code::{Code, Object};
@@ -88,6 +89,81 @@ impl Walker {
         self.walk_callers(activation.outer(), &mut visit);
     }
 
+    /// Visits the frames of this thread, which a signal interrupted anywhere: also
+    /// the host's, but for those outside of all wasm if there is any; until
+    /// `visit` returns false. `native` is as for [`Walker::walk_interrupted`].
+    ///
+    /// Where a host function's frames cannot be followed, the wasm function that
+    /// called it comes next.
+    pub(crate) fn walk_with_host(
+        &mut self,
+        registers: Registers,
+        native: Range<u64>,
+        mut visit: impl FnMut(RawFrame) -> bool,
+    ) {
+        self.cursor.start();
+        let innermost = Activation::innermost();
+        let read_stack = |address: u64| {
+            let mut stacks = iter::successors(innermost, |activation| activation.outer());
+            let inside = holds_word(&native, address)
+                || stacks.any(|activation| holds_word(&activation.stack().usable(), address));
+            // SAFETY: mapped, readable memory of this thread.
+            inside.then(|| unsafe { (address as *const u64).read_unaligned() })
+        };
+        // The activations whose wasm frames are on the stack still to be walked.
+        let mut next = innermost.filter(|activation| activation.is_running());
+        next = next.or(innermost.and_then(Activation::outer));
+        let mut context = Context { registers, after_call: false };
+        let mut is_innermost = true;
+        loop {
+            let Context { registers, after_call } = context;
+            let pc = registers.pc().wrapping_sub(u64::from(after_call));
+            // SAFETY: a module of which a function is running is registered.
+            let module = Code::find(pc).map(|code| unsafe { &*code });
+            let caller = match module {
+                Some(module) => Some(self.cursor.step(module.cfi(), &registers, pc, read_stack)),
+                None => Object::around(pc)
+                    .map(|object| self.cursor.step(&object.cfi, &registers, pc, read_stack)),
+            };
+            let entered = next.filter(|activation| {
+                let callee = caller.as_ref().and_then(|caller| caller.as_ref().ok());
+                callee.is_some_and(|caller| caller.callee == activation.thunk())
+            });
+            let code = module.map_or(ptr::null(), ptr::from_ref);
+            if !visit(RawFrame { pc: registers.pc(), code, after_call }) {
+                return;
+            }
+            if let Some(activation) = entered {
+                next = activation.outer();
+                if next.is_none() {
+                    return;
+                }
+            }
+            let in_host = module.is_none() || entered.is_some();
+            context = match caller {
+                Some(Ok(Caller { registers: outer, after_call, .. }))
+                    if outer.sp() != registers.sp() || outer.pc() != registers.pc() =>
+                {
+                    Context { registers: outer, after_call }
+                }
+                // The linker's stubs have no tables, and push nothing.
+                None | Some(Err(StepError::Cfi(_))) if is_innermost && module.is_some() => {
+                    let Some(outer) = registers.caller_of_stub(read_stack) else { return };
+                    Context { registers: outer, after_call: true }
+                }
+                _ => {
+                    let Some(registers) =
+                        next.filter(|_| in_host).and_then(Activation::host_caller)
+                    else {
+                        return;
+                    };
+                    Context { registers, after_call: true }
+                }
+            };
+            is_innermost = false;
+        }
+    }
+
     /// Visits the wasm frames of `activation`, which is in a host function, and
     /// of those around it.
     pub(crate) fn walk_from_host(
@@ -121,11 +197,8 @@ impl Walker {
     ) -> bool {
         let stack = activation.stack().usable();
         let read_stack = |address: u64| {
-            let inside = |memory: &Range<u64>| {
-                memory.start <= address && address <= memory.end.saturating_sub(8)
-            };
             // SAFETY: both are mapped, readable memory of this thread.
-            (inside(&stack) || inside(&native))
+            (holds_word(&stack, address) || holds_word(&native, address))
                 .then(|| unsafe { (address as *const u64).read_unaligned() })
         };
         let mut module: Option<&Code> = None;
@@ -172,4 +245,9 @@ impl Walker {
             }
         }
     }
+}
+
+/// Whether all of the word at `address` is in `memory`.
+fn holds_word(memory: &Range<u64>, address: u64) -> bool {
+    memory.start <= address && address <= memory.end.saturating_sub(8)
 }

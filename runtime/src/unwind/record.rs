@@ -16,7 +16,7 @@ use crate::activation::Activation;
 pub(crate) struct RawFrame {
     /// Program counter; after a call, the return address.
     pub(crate) pc: u64,
-    /// The frame's module; null for host functions between wasm frames.
+    /// The frame's module; null for the host's frames.
     pub(crate) code: *const Code,
     /// Whether `pc` follows a call (and not an interrupted instruction).
     pub(crate) after_call: bool,

@@ -64,6 +64,11 @@ impl Registers {
         self.values[usize::from(STACK_POINTER.0)]
     }
 
+    /// The frame pointer, if it is known.
+    pub(crate) fn frame_pointer(&self) -> Option<u64> {
+        self.get(X86_64::RBP)
+    }
+
     /// Whether a called function leaves `register` as it was, unless its unwind
     /// table says otherwise.
     pub(crate) fn is_preserved(register: Register) -> bool {

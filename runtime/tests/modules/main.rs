@@ -8,6 +8,7 @@ mod host;
 mod images;
 mod linking;
 mod memories;
+mod profiling;
 mod sampling;
 mod stacks;
 mod state;

@@ -6,13 +6,8 @@ use std::path::{Path, PathBuf};
 use wasmrun::trace::{Format, Trace};
 use wasmrun::{CoreDump, CoreThread, Frame, Module};
 
-/// Prints the stacks of the threads that were in wasm.
-pub fn run(
-    core: &Path,
-    modules: &[PathBuf],
-    debug_file: Option<&Path>,
-    format: Format,
-) -> Result<()> {
+/// Opens a native core dump, with its modules.
+pub fn open(core: &Path, modules: &[PathBuf], debug_file: Option<&Path>) -> Result<CoreDump> {
     let mut dump = CoreDump::open(core)?;
     for path in modules {
         dump.add_module(&Module::load(path)?)?;
@@ -28,6 +23,16 @@ pub fn run(
             core.display()
         );
     }
+    Ok(dump)
+}
+
+/// Writes the wasm core dump of it.
+pub fn convert(dump: &CoreDump, path: &Path) -> Result<()> {
+    output::file(path, |file| dump.to_wasm().write(file))
+}
+
+/// Prints the stacks of the threads that were in wasm.
+pub fn print(dump: &CoreDump, format: Format) -> Result<()> {
     let mut found = false;
     for thread in dump.threads() {
         let stack = dump.stack(thread);
