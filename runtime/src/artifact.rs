@@ -69,9 +69,9 @@ impl Module {
     /// this runtime, or needs CPU features that this machine lacks.
     pub fn load(path: impl AsRef<Path>) -> Result<Module, LoadError> {
         let path = path.as_ref();
-        // A bare file name would be looked up in the library path.
-        let path = path
-            .canonicalize()
+        // A bare file name would be looked up in the library path; and the current
+        // directory may change.
+        let path = std::path::absolute(path)
             .map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
         let file = elf::check(&path)?;
         // SAFETY: the documented duty of the caller: the file is trusted.

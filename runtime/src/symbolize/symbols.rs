@@ -88,7 +88,7 @@ fn names(file: &[u8]) -> Option<HashMap<u64, String>> {
 /// The file that `code` was loaded from, then those that debug information was
 /// split off to; none if it was replaced since.
 pub(super) fn files(code: &Code) -> Vec<Mmap> {
-    let path = code.path();
+    let path = &code.real_path();
     let Ok(file) = files::map(path) else { return Vec::new() };
     let Ok(object) = object::File::parse(&*file) else { return Vec::new() };
     if !is_loaded_file(code, &object) {

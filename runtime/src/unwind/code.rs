@@ -85,6 +85,11 @@ impl Code {
         &self.path
     }
 
+    /// That file without symbolic links, to look for others beside it.
+    pub(crate) fn real_path(&self) -> PathBuf {
+        self.path.canonicalize().unwrap_or_else(|_| self.path.clone())
+    }
+
     /// Name of the wasm file that it was compiled from.
     pub fn wasm_file_name(&self) -> &str {
         // SAFETY: the descriptor was checked when it was loaded.

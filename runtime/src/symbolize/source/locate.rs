@@ -38,7 +38,7 @@ fn search(code: &Code) -> Result<Option<Info>, DebugFileError> {
     if let Some(info) = dwarf(own, Sections::of_elf, code.path())? {
         return Ok(Some(info));
     }
-    let (mut links, mut wasm_path) = (kept, code.path().to_owned());
+    let (mut links, mut wasm_path) = (kept, code.real_path());
     for path in wasm_paths(code) {
         let Ok(bytes) = fs::read(&path) else { continue };
         let Some(sections) = Sections::of_wasm(&bytes) else { continue };
@@ -179,8 +179,9 @@ impl Links {
 /// Where the wasm file may be: beside the `.so`, by its own name or by that.
 fn wasm_paths(code: &Code) -> Vec<PathBuf> {
     let recorded = code.wasm_file_name().to_owned();
-    let mut paths: Vec<_> = beside(code.path(), Some(recorded)).into_iter().collect();
-    paths.push(code.path().with_extension("wasm"));
+    let path = code.real_path();
+    let mut paths: Vec<_> = beside(&path, Some(recorded)).into_iter().collect();
+    paths.push(path.with_extension("wasm"));
     paths.dedup();
     paths
 }
