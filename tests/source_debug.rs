@@ -41,7 +41,7 @@ fn wasm(folder: &Folder, compiler: &str, source: &str, flags: &[&str]) -> Vec<u8
 /// are there.
 fn stops(folder: &Folder, source: &str, program: &[&str]) -> Vec<String> {
     let text = std::fs::read_to_string(file(source)).expect("the source is there");
-    let code = text.lines().enumerate().skip_while(|(_, line)| !line.contains("static int calls"));
+    let code = text.lines().enumerate().skip_while(|(_, line)| !line.starts_with("static "));
     let lines = code.filter(|(_, line)| line.starts_with("    ") && line.contains(';'));
     let lines: Vec<String> = lines.map(|(place, _)| (place + 1).to_string()).collect();
     let mut gdb = support::tool("gdb");
@@ -53,28 +53,39 @@ fn stops(folder: &Folder, source: &str, program: &[&str]) -> Vec<String> {
     let text = String::from_utf8_lossy(&output.stdout);
     let stops: Vec<String> =
         text.lines().filter_map(|line| line.strip_prefix("STOP ")).map(str::to_owned).collect();
-    assert!(stops.len() > 40, "{text}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(stops.len() > 30, "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     stops
 }
 
-/// Compiled without optimisation, everything is as in native code.
-fn is_as_native(compiler: &str, source: &str) {
-    let folder = Folder::new();
-    let native = folder.path().join("native");
-    run(support::tool(compiler).args(["-g", "-O0", "-o"]).arg(&native).arg(file(source)))
-        .succeeded();
-    let wasm = wasm(&folder, compiler, source, &["-O0"]);
+/// Compiled without optimisation, everything is as in native code; but in `may`
+/// of the stops, gdb may not know a variable.
+fn is_as_native(folder: &Folder, wasm: &[u8], native: &Path, source: &str, may: usize) {
     let so = folder.path().join("program.so");
-    support::compile(&wasm, "program.wasm", &so, &source_options(OptLevel::Og));
+    support::compile(wasm, "program.wasm", &so, &source_options(OptLevel::Og));
     verify(&so);
-    let expected = stops(&folder, source, &[native.to_str().unwrap()]);
+    let expected = stops(folder, source, &[native.to_str().unwrap()]);
     let wasmrun = support::wasmrun();
     let ours =
-        stops(&folder, source, &[wasmrun.get_program().to_str().unwrap(), so.to_str().unwrap()]);
+        stops(folder, source, &[wasmrun.get_program().to_str().unwrap(), so.to_str().unwrap()]);
+    let mut unknown = 0;
     for (ours, expected) in ours.iter().zip(&expected) {
-        assert_eq!(ours, expected);
+        if ours.contains("=?") && without_unknown(ours, expected) {
+            unknown += 1;
+        } else {
+            assert_eq!(ours, expected);
+        }
     }
+    println!("{source}: {} stops, {unknown} with an unknown variable", ours.len());
     assert_eq!(ours.len(), expected.len());
+    assert!(unknown <= may, "{unknown} stops have unknown variables");
+}
+
+/// Whether stops are the same but for a variable, the last one, that gdb does not
+/// know in `ours`.
+fn without_unknown(ours: &str, expected: &str) -> bool {
+    let (before, after) = ours.split_once("=?").expect("it is unknown");
+    after.is_empty() && expected.starts_with(before)
+        || expected.starts_with(before) && expected.ends_with(after)
 }
 
 fn verify(so: &Path) {
@@ -82,9 +93,42 @@ fn verify(so: &Path) {
     assert!(text.code == 0 && text.text().ends_with("No errors.\n"), "{}", text.text());
 }
 
+/// Built for both by clang.
+fn of_clang(compiler: &str, source: &str, flags: &[&str]) {
+    let folder = Folder::new();
+    let native = folder.path().join("native");
+    run(support::tool(compiler).args(["-g", "-O0", "-o"]).arg(&native).arg(file(source)))
+        .succeeded();
+    let wasm = wasm(&folder, compiler, source, flags);
+    is_as_native(&folder, &wasm, &native, source, 0);
+}
+
 #[test]
 fn c_is_as_native() {
-    is_as_native("clang-22", "program.c");
+    of_clang("clang-22", "program.c", &["-O0"]);
+}
+
+#[test]
+fn cpp_is_as_native() {
+    of_clang("clang++-22", "program.cpp", &["-O0", "-fno-exceptions"]);
+}
+
+#[test]
+fn rust_is_as_native() {
+    let folder = Folder::new();
+    let output = |name: &str| folder.path().join(name);
+    let rustc = || {
+        let mut rustc = support::tool("/usr/bin/rustc");
+        rustc.args(["--edition=2021", "-g", "-Copt-level=0"]).arg(file("program.rs"));
+        rustc
+    };
+    run(rustc().arg("-o").arg(output("native"))).succeeded();
+    let mut rustc = rustc();
+    rustc.args(["--target=wasm32-wasi", "-Clinker=wasm-ld-22"]);
+    run(rustc.args(["-Clink-arg=--no-fatal-warnings", "-o"]).arg(output("program.wasm")));
+    let wasm = std::fs::read(output("program.wasm")).expect("it was written");
+    // gdb does not follow pointers to enumerations.
+    is_as_native(&folder, &wasm, &output("native"), "program.rs", 6);
 }
 
 #[test]

@@ -146,8 +146,8 @@ pub enum Debugger {
 enum Debug {
     /// Types and variables.
     Full,
-    /// The sources of the wasm, by its DWARF: lines, functions, types,
-    /// variables. Traces show offsets as ever.
+    /// The sources of the wasm, by its DWARF: lines, functions, types and, with
+    /// -Og or -O0, variables. Traces show offsets as ever.
     Source,
     /// All functions, line table, inlined functions: where execution is.
     Functions,

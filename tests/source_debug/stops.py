@@ -7,16 +7,22 @@ FILE, LINES, COUNT = os.environ["STOPS_FILE"], os.environ["STOPS_LINES"], int(os
 SCALARS = (gdb.TYPE_CODE_INT, gdb.TYPE_CODE_FLT, gdb.TYPE_CODE_CHAR, gdb.TYPE_CODE_BOOL,
            gdb.TYPE_CODE_ENUM)
 
+def is_own(name):
+    # Not of a library, which is another one on this machine.
+    return name and not name.startswith(("__", "_vptr", "std::", "_M"))
+
 def show(value, depth):
     kind = value.type.strip_typedefs()
     if value.is_optimized_out:
         return "?"
     if kind.code in (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION):
-        fields = [f for f in kind.fields() if f.name and hasattr(f, "bitpos")]
+        fields = [f for f in kind.fields() if is_own(f.name) and hasattr(f, "bitpos")]
         return "{%s}" % " ".join("%s=%s" % (f.name, show(value[f], depth)) for f in fields)
     if kind.code == gdb.TYPE_CODE_ARRAY:
         first, last = kind.range()
         return "[%s]" % " ".join(show(value[i], depth) for i in range(first, last + 1))
+    if kind.code in (gdb.TYPE_CODE_REF, gdb.TYPE_CODE_RVALUE_REF):
+        return show(value.referenced_value(), depth)
     if kind.code == gdb.TYPE_CODE_PTR:
         if int(value) == 0:
             return "null"
@@ -30,8 +36,10 @@ def variables(frame):
     line = frame.find_sal().line
     while block and not block.is_global:
         for symbol in block:
-            is_own = block.is_static or symbol.line < line
-            if (symbol.is_variable or symbol.is_argument) and is_own and symbol.name not in found:
+            is_set = block.is_static or symbol.line < line
+            if not (symbol.is_variable or symbol.is_argument) or not is_own(symbol.name):
+                continue
+            if is_set and symbol.name not in found:
                 if not symbol.symtab.filename.endswith(FILE):
                     continue
                 try:

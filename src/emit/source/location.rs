@@ -37,6 +37,9 @@ pub fn parse<'a>(
     Some(operations)
 }
 
+/// Places of locals, by index.
+type Known<'p> = Vec<(u32, &'p Place)>;
+
 /// Which places an expression depends on.
 #[derive(Default)]
 struct Needs {
@@ -48,7 +51,7 @@ impl Frame<'_> {
     pub fn variable(&self, expression: &[Operation<Reader<'_>>], scope: &[Range<u64>]) -> List {
         let mut needs = Needs::default();
         self.add_needs(&mut needs, expression, true);
-        let mut parts: Vec<(Range<u64>, Vec<(u32, &Place)>)> =
+        let mut parts: Vec<(Range<u64>, Known<'_>)> =
             scope.iter().map(|range| (range.clone(), Vec::new())).collect();
         for local in needs.locals {
             let places = self.native.locals.get(&local).map_or(&[][..], Vec::as_slice);
@@ -67,7 +70,7 @@ impl Frame<'_> {
             }
             parts = narrower;
         }
-        let translate = |(range, places): (Range<u64>, Vec<(u32, &Place)>)| {
+        let translate = |(range, places): (Range<u64>, Known<'_>)| {
             Some((range, self.translate(expression, &places)?))
         };
         join(parts.into_iter().filter_map(translate).collect())

@@ -3,13 +3,13 @@
 //!
 //! | what | file |
 //! |---|---|
-//! | our own debug information: machine code to wasm | [`native`] |
-//! | the wasm's: wasm to sources | [`input`] |
-//! | units, types, all that is there once | [`translation`], [`types`] |
-//! | functions, scopes, variables, once per copy of their code | [`functions`] |
-//! | where variables are | [`location`], [`code`] |
-//! | the line table | [`lines`] |
-//! | new sections for the file | [`elf`] |
+//! | our own debug information: machine code to wasm | `native` |
+//! | the wasm's: wasm to sources | `input` |
+//! | units, types, all that is there once | `translation`, `types` |
+//! | functions, scopes, variables, once per copy of their code | `functions` |
+//! | where variables are | `location`, `code` |
+//! | the line table | `lines` |
+//! | new sections for the file | `elf` |
 //!
 //! It happens after linking, when addresses are known; debug sections are not
 //! loaded, so the code is what it is without. Our own debug information stays

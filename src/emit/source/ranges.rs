@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn intersection() {
         assert_eq!(intersect(&[1..5, 8..10], &[0..2, 4..9]), [1..2, 4..5, 8..9]);
-        assert_eq!(intersect(&[1..5], &[]), []);
+        assert!(intersect(&[1..5, 6..7], &[]).is_empty());
     }
 
     #[test]

@@ -104,7 +104,7 @@ impl<'a> Translation<'a> {
 
     /// The innermost entry around, with itself, that is there once; `None` if it
     /// was left out with all that is in it.
-    fn outer(&self, mut id: Id) -> Option<Id> {
+    pub fn outer(&self, mut id: Id) -> Option<Id> {
         while !self.ids.contains_key(&id) {
             if !self.is_code(id) {
                 return None;

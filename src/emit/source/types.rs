@@ -18,10 +18,13 @@ use super::input::{Entry, Id, Input};
 use super::translation::{Translation, exprloc, is_pointer};
 use gimli::write::{AttributeValue, UnitEntryId};
 use gimli::{DwTag, constants as dw};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// Types that refer to types are followed so far; one that goes in circles ends.
 const MAX_CHAIN: usize = 64;
+
+/// Structures in structures are looked at so far.
+const MAX_NESTED: usize = 8;
 
 /// Bytes of a pointer in wasm.
 const POINTER: u64 = 4;
@@ -33,8 +36,8 @@ pub struct Types {
     names: HashMap<Id, UnitEntryId>,
     /// Scalars that are allocated at run time, in the unit of the original.
     allocated: HashMap<Id, UnitEntryId>,
-    /// Types that have their attribute already.
-    located: HashSet<Id>,
+    /// Structures, unions and arrays that are wherever pointers point.
+    located: HashMap<Id, UnitEntryId>,
 }
 
 impl Translation<'_> {
@@ -63,10 +66,6 @@ impl Translation<'_> {
             {
                 self.set_name(unit, output, "_Float128");
             }
-            _ if is_structure(entry.tag) && !entry.has(dw::DW_AT_declaration) => {
-                self.locate(id);
-                self.pad(id, output);
-            }
             _ => {}
         }
     }
@@ -74,38 +73,59 @@ impl Translation<'_> {
     /// What a pointer in the output's `unit` points to that points to `target` in
     /// the input.
     pub fn pointee(&mut self, target: Id, unit: usize) -> Option<AttributeValue> {
-        let last = last(self.input, target);
-        match last.map(|id| self.input.entry(id).tag) {
-            Some(dw::DW_TAG_array_type) => self.locate(last?),
-            Some(
+        let input = self.input;
+        let name = match last(input, target) {
+            Some(id) => match input.entry(id).tag {
                 dw::DW_TAG_base_type
                 | dw::DW_TAG_pointer_type
                 | dw::DW_TAG_reference_type
                 | dw::DW_TAG_rvalue_reference_type
                 | dw::DW_TAG_ptr_to_member_type
-                | dw::DW_TAG_enumeration_type,
-            ) => {
-                let name = self.name_for(target, last?)?;
-                return Some(self.reference_to(target.unit, name, unit));
-            }
-            _ => {}
+                | dw::DW_TAG_enumeration_type => {
+                    let allocated = self.allocated(id)?;
+                    Some(self.name_for(target, id.unit, allocated, true)?)
+                }
+                tag if (is_structure(tag) || tag == dw::DW_TAG_array_type)
+                    && !input.entry(id).has(dw::DW_AT_declaration)
+                    && !has_variants(input, id, 0) =>
+                {
+                    let located = self.located(id)?;
+                    if id == target {
+                        return Some(self.reference_to(id.unit, located, unit));
+                    }
+                    Some(self.name_for(target, id.unit, located, false)?)
+                }
+                _ => None,
+            },
+            None => None,
+        };
+        match name {
+            Some(name) => Some(self.reference_to(target.unit, name, unit)),
+            None => self.reference(target, unit),
         }
-        self.reference(target, unit)
     }
 
-    /// Another name for a scalar, with a data location.
-    fn name_for(&mut self, target: Id, scalar: Id) -> Option<UnitEntryId> {
+    /// Another name for a type of the output, which is in unit `owner`; with a data
+    /// location, if it is a scalar.
+    fn name_for(
+        &mut self,
+        target: Id,
+        owner: usize,
+        ty: UnitEntryId,
+        is_scalar: bool,
+    ) -> Option<UnitEntryId> {
         if let Some(&name) = self.types.names.get(&target) {
             return Some(name);
         }
         let location = Code::data_location(self.instance)?;
-        let allocated = self.allocated(scalar)?;
         let root = self.id(Id { entry: 0, ..target })?;
         let name = self.add(target.unit, root, dw::DW_TAG_typedef);
         self.set_name(target.unit, name, &spelling(self.input, target, 0));
-        let reference = self.reference_to(scalar.unit, allocated, target.unit);
+        let reference = self.reference_to(owner, ty, target.unit);
         self.set(target.unit, name, dw::DW_AT_type, reference);
-        self.set(target.unit, name, dw::DW_AT_data_location, exprloc(location));
+        if is_scalar {
+            self.set(target.unit, name, dw::DW_AT_data_location, exprloc(location));
+        }
         self.types.names.insert(target, name);
         Some(name)
     }
@@ -134,14 +154,40 @@ impl Translation<'_> {
         Some(output)
     }
 
-    /// Gives a type of the input a data location.
-    fn locate(&mut self, id: Id) {
-        if let Some(output) = self.id(id)
-            && let Some(location) = Code::data_location(self.instance)
-            && self.types.located.insert(id)
-        {
-            self.set(id.unit, output, dw::DW_AT_data_location, exprloc(location));
+    /// A copy of a structure, union or array, with a data location. What is in it
+    /// has none: gdb trips over that in what is not in memory.
+    fn located(&mut self, id: Id) -> Option<UnitEntryId> {
+        if let Some(&located) = self.types.located.get(&id) {
+            return Some(located);
         }
+        let location = Code::data_location(self.instance)?;
+        let input = self.input;
+        let (unit, entry) = (id.unit, input.entry(id));
+        let outer = self.outer(Id { entry: entry.parent, ..id })?;
+        let parent = self.id(outer)?;
+        let located = self.add(unit, parent, entry.tag);
+        self.types.located.insert(id, located);
+        self.copy(id, unit, located);
+        self.set(unit, located, dw::DW_AT_data_location, exprloc(location));
+        for &child in &entry.children {
+            let child = Id { entry: child, ..id };
+            let tag = input.entry(child).tag;
+            if matches!(
+                tag,
+                dw::DW_TAG_member
+                    | dw::DW_TAG_inheritance
+                    | dw::DW_TAG_subrange_type
+                    | dw::DW_TAG_template_type_parameter
+                    | dw::DW_TAG_template_value_parameter
+            ) {
+                let copy = self.add(unit, located, tag);
+                self.copy(child, unit, copy);
+            }
+        }
+        if is_structure(entry.tag) {
+            self.pad(id, located);
+        }
+        Some(located)
     }
 
     /// Gives a structure that ends in padding a member as large as all of it, which
@@ -238,6 +284,29 @@ fn size(input: &Input<'_>, id: Id, depth: usize) -> Option<u64> {
             Some(total)
         }
         _ => None,
+    }
+}
+
+/// Whether objects of a type are Rust enumerations, or have such inside: gdb asks
+/// which variant they are before it asks where they are, in vain, and then trips.
+fn has_variants(input: &Input<'_>, id: Id, depth: usize) -> bool {
+    let Some(id) = last(input, id) else { return false };
+    let of_type = |id| {
+        let ty = input.reference(id, dw::DW_AT_type);
+        ty.is_some_and(|ty| has_variants(input, ty, depth + 1))
+    };
+    match input.entry(id).tag {
+        _ if depth > MAX_NESTED => true,
+        dw::DW_TAG_array_type => of_type(id),
+        tag if is_structure(tag) => input.entry(id).children.iter().any(|&entry| {
+            let child = Id { entry, ..id };
+            match input.entry(child).tag {
+                dw::DW_TAG_variant_part => true,
+                dw::DW_TAG_member => of_type(child),
+                _ => false,
+            }
+        }),
+        _ => false,
     }
 }
 
