@@ -94,6 +94,8 @@ fn module(random: &mut Random) -> String {
     (func $touch
         (global.set $count (i32.add (global.get $count) (i32.const 1)))
         (i32.store (i32.const 64) (global.get $count)))
+    (func $peek (param $at i32) (result i32)
+        (call $touch) (i32.load8_u offset=8 (local.get $at)))
 {functions})"#
     )
 }
@@ -222,8 +224,12 @@ fn statement(random: &mut Random, size: i32) -> String {
                 (then (drop (memory.grow (i32.const 1)))))"
             .to_owned(),
         14 => {
-            one_of(random, &["(call $touch)", "(global.set $count (i32.wrap_i64 (local.get $s)))"])
-                .to_owned()
+            let at = address(random, size);
+            let peek = format!(
+                "(local.set $s (i64.add (local.get $s) (i64.extend_i32_u (call $peek {at}))))"
+            );
+            let set = "(global.set $count (i32.wrap_i64 (local.get $s)))";
+            one_of(random, &["(call $touch)", set, &peek]).to_owned()
         }
         _ => format!("({} (i32.wrap_i64 (local.get $s)))", access(random, "i32.store8", size)),
     }
