@@ -69,11 +69,11 @@ impl Module {
     /// this runtime, or needs CPU features that this machine lacks.
     pub fn load(path: impl AsRef<Path>) -> Result<Module, LoadError> {
         let path = path.as_ref();
+        let file = elf::check(path)?;
         // A bare file name would be looked up in the library path; and the current
         // directory may change.
         let path = std::path::absolute(path)
             .map_err(|source| LoadError::Read { path: path.to_owned(), source })?;
-        let file = elf::check(&path)?;
         // SAFETY: the documented duty of the caller: the file is trusted.
         let library = unsafe { Library::open(Some(&path), RTLD_NOW | RTLD_LOCAL) };
         let library = library.map_err(|source| LoadError::Open { path: path.clone(), source })?;
