@@ -69,6 +69,8 @@ impl Session {
     fn lldb(&self, rest: &[String]) -> String {
         let mut lldb = support::tool("lldb-22");
         lldb.args(["--no-lldbinit", "--batch", "-o", "command script import wasm_lldb.py"]);
+        // A container may forbid to load the program elsewhere than usual.
+        lldb.args(["-o", "settings set target.disable-aslr false"]);
         // What the program prints comes when it likes.
         for output in ["output", "error"] {
             lldb.args(["-o", &format!("settings set target.{output}-path /dev/null")]);
