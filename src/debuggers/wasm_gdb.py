@@ -67,6 +67,13 @@ def field(vmctx, name):
         fail(f"The module has no {name}.")
 
 
+def extent(vmctx, name):
+    """The bytes of a memory, or the elements of a table."""
+    kind = re.match("memory|table", name)[0]
+    state = field(vmctx, name.replace(kind, f"{kind}_state"))
+    return int(state["byte_len" if kind == "memory" else "len"])
+
+
 def number(text):
     """An expression of gdb's."""
     return int(gdb.parse_and_eval(text))
@@ -275,7 +282,7 @@ Expressions and watchpoints reach it by `$wasm(ADDRESS)`, as in
         address = number(arguments[0])
         count = number(arguments[1]) if len(arguments) > 1 else 64
         vmctx = instance()
-        length = int(field(vmctx, "memory_state")["byte_len"])
+        length = extent(vmctx, "memory")
         if not 0 <= address < length:
             fail(f"{address:#x} is out of bounds: the memory has {length:#x} bytes.")
         base = int(field(vmctx, "memory"))
@@ -297,7 +304,7 @@ Functions that a table starts with are put into it as they are first used."""
         name = f"table{index or ''}"
         vmctx = instance()
         table = field(vmctx, name)
-        length = int(field(vmctx, name.replace("table", "table_state"))["len"])
+        length = extent(vmctx, name)
         first = first or 0
         last = length if count is None else min(length, first + count)
         print(f"{name}: {length} elements")
@@ -337,11 +344,9 @@ Usage: wasm info"""
         for member in vmctx.type.fields():
             name, value = member.name, vmctx[member.name]
             if re.fullmatch(r"memory\d*", name):
-                length = int(vmctx[name.replace("memory", "memory_state")]["byte_len"])
-                print(f"{name}: {length:#x} bytes, at {int(value):#x}")
+                print(f"{name}: {extent(vmctx, name):#x} bytes, at {int(value):#x}")
             elif re.fullmatch(r"table\d*", name):
-                length = int(vmctx[name.replace("table", "table_state")]["len"])
-                print(f"{name}: {length} elements")
+                print(f"{name}: {extent(vmctx, name)} elements")
             elif not re.fullmatch(r"(memory|table)_state\d*", name):
                 imported = value.type.code == gdb.TYPE_CODE_PTR
                 value = value.dereference() if imported else value

@@ -73,6 +73,13 @@ class Command:
             raise Failure(f"The module has no {name}.")
         return value
 
+    def extent(self, vmctx, name):
+        """The bytes of a memory, or the elements of a table."""
+        kind = re.match("memory|table", name)[0]
+        state = self.field(vmctx, name.replace(kind, f"{kind}_state"))
+        length = "byte_len" if kind == "memory" else "len"
+        return state.GetChildMemberWithName(length).GetValueAsUnsigned()
+
     def number(self, text):
         try:
             return int(text, 0)
@@ -201,8 +208,7 @@ Usage: wasm memory ADDRESS [COUNT]"""
         address = self.number(arguments[0])
         count = self.number(arguments[1]) if len(arguments) > 1 else 64
         vmctx = self.instance()
-        state = self.field(vmctx, "memory_state")
-        length = state.GetChildMemberWithName("byte_len").GetValueAsUnsigned()
+        length = self.extent(vmctx, "memory")
         if not 0 <= address < length:
             raise Failure(f"{address:#x} is out of bounds: the memory has {length:#x} bytes.")
         base, error = self.field(vmctx, "memory").GetValueAsUnsigned(), lldb.SBError()
@@ -224,8 +230,7 @@ Functions that a table starts with are put into it as they are first used."""
         index, first, count = ([self.number(a) for a in arguments] + [None] * 3)[:3]
         name, vmctx = f"table{index or ''}", self.instance()
         table = self.field(vmctx, name)
-        state = self.field(vmctx, name.replace("table", "table_state"))
-        length = state.GetChildMemberWithName("len").GetValueAsUnsigned()
+        length = self.extent(vmctx, name)
         first = first or 0
         last = length if count is None else min(length, first + count)
         self.print(f"{name}: {length} elements")
@@ -257,13 +262,10 @@ Usage: wasm info"""
         for member in vmctx:
             name = member.GetName()
             if re.fullmatch(r"memory\d*", name):
-                state = self.field(vmctx, name.replace("memory", "memory_state"))
-                length = state.GetChildMemberWithName("byte_len").GetValueAsUnsigned()
+                length = self.extent(vmctx, name)
                 self.print(f"{name}: {length:#x} bytes, at {member.GetValueAsUnsigned():#x}")
             elif re.fullmatch(r"table\d*", name):
-                state = self.field(vmctx, name.replace("table", "table_state"))
-                length = state.GetChildMemberWithName("len").GetValueAsUnsigned()
-                self.print(f"{name}: {length} elements")
+                self.print(f"{name}: {self.extent(vmctx, name)} elements")
             elif not re.fullmatch(r"(memory|table)_state\d*", name):
                 member = member.Dereference() if member.GetType().IsPointerType() else member
                 self.print(f"global {name}: {member.GetTypeName()} = {member.GetValue()}")

@@ -24,13 +24,16 @@ pub struct TableImages {
 /// the instance: it may not fit, its place or an element is not known, or others
 /// see it.
 pub fn lay_out(module: &WasmModule<'_>) -> TableImages {
-    let waits = |elem| matches!(place(module, elem), Place::Later);
-    let end = module.elems.iter().position(waits).unwrap_or(module.elems.len());
-    let placed = module.elems[..end].iter().filter_map(|elem| match place(module, elem) {
-        Place::At(table, start, functions) => Some((table, start, functions)),
-        _ => None,
-    });
-    let placed: Vec<_> = placed.collect();
+    let mut placed = Vec::new();
+    let mut end = 0;
+    for elem in &module.elems {
+        match place(module, elem) {
+            Place::Nowhere => {}
+            Place::At(table, start, functions) => placed.push((table, start, functions)),
+            Place::Later => break,
+        }
+        end += 1;
+    }
 
     let mut ends: BTreeMap<u32, usize> = BTreeMap::new();
     for (table, start, functions) in &placed {

@@ -105,43 +105,34 @@ pub fn skip_costly_passes(context: ContextRef<'_>) {
     unsafe { wasm2so_skip_costly_passes(context.raw()) }
 }
 
-/// Says, at the end of `block`, that `variable` is in memory at `slot`.
-/// (inkwell's function takes the record for an instruction and panics.)
-pub fn declare_variable<'ctx>(
-    builder: &DebugInfoBuilder<'ctx>,
-    variable: DILocalVariable<'ctx>,
-    slot: PointerValue<'ctx>,
-    how: DIExpression<'ctx>,
-    location: DILocation<'ctx>,
-    block: BasicBlock<'ctx>,
-) {
-    // SAFETY: all are live and of one context.
-    unsafe {
-        LLVMDIBuilderInsertDeclareRecordAtEnd(
-            builder.as_mut_ptr(),
-            slot.as_value_ref(),
-            variable.as_mut_ptr(),
-            how.as_mut_ptr(),
-            location.as_mut_ptr(),
-            block.as_mut_ptr(),
-        );
-    }
+/// What a debugger is told of a variable.
+#[derive(Clone, Copy, Debug)]
+pub enum Held<'ctx> {
+    /// It is in memory here, all through its scope.
+    In(PointerValue<'ctx>),
+    /// It is this value from here on.
+    As(BasicValueEnum<'ctx>),
 }
 
-/// Says, at the end of `block`, that `variable` is `value` from here on.
-pub fn set_variable<'ctx>(
+/// Says, at the end of `block`, how `variable` is held. (inkwell's functions take
+/// the record for an instruction and panic.)
+pub fn describe_variable<'ctx>(
     builder: &DebugInfoBuilder<'ctx>,
     variable: DILocalVariable<'ctx>,
-    value: BasicValueEnum<'ctx>,
+    held: Held<'ctx>,
     how: DIExpression<'ctx>,
     location: DILocation<'ctx>,
     block: BasicBlock<'ctx>,
 ) {
+    let (insert, value): (unsafe extern "C" fn(_, _, _, _, _, _) -> _, _) = match held {
+        Held::In(slot) => (LLVMDIBuilderInsertDeclareRecordAtEnd, slot.as_value_ref()),
+        Held::As(value) => (LLVMDIBuilderInsertDbgValueRecordAtEnd, value.as_value_ref()),
+    };
     // SAFETY: all are live and of one context.
     unsafe {
-        LLVMDIBuilderInsertDbgValueRecordAtEnd(
+        insert(
             builder.as_mut_ptr(),
-            value.as_value_ref(),
+            value,
             variable.as_mut_ptr(),
             how.as_mut_ptr(),
             location.as_mut_ptr(),

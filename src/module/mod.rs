@@ -2,7 +2,7 @@
 //! It knows nothing of LLVM.
 
 mod constexpr;
-mod names;
+pub mod names;
 mod parse;
 
 pub use names::Names;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
-use wasmparser::{KnownCustom, Name, NameSectionReader};
+use wasmparser::{KnownCustom, Name, NameMap, NameSectionReader};
 
 /// What the name section says. A malformed one is ignored from where it breaks,
 /// as the specification asks for custom sections.
@@ -37,12 +37,7 @@ impl<'a> Names<'a> {
         for subsection in reader {
             match subsection? {
                 Name::Module { name, .. } => self.module = Some(name),
-                Name::Function(map) => {
-                    for naming in map {
-                        let naming = naming?;
-                        self.functions.insert(naming.index, naming.name);
-                    }
-                }
+                Name::Function(map) => read_map(map, &mut self.functions)?,
                 Name::Local(map) => {
                     for function in map {
                         let function = function?;
@@ -52,12 +47,7 @@ impl<'a> Names<'a> {
                         }
                     }
                 }
-                Name::Global(map) => {
-                    for naming in map {
-                        let naming = naming?;
-                        self.globals.insert(naming.index, naming.name);
-                    }
-                }
+                Name::Global(map) => read_map(map, &mut self.globals)?,
                 _ => {}
             }
         }
@@ -68,7 +58,7 @@ impl<'a> Names<'a> {
     /// counted: what the module calls it, or `var5`.
     pub fn local(&self, function: u32, index: u32) -> String {
         let name = self.locals.get(&(function, index));
-        name.and_then(|name| identifier(name)).unwrap_or_else(|| format!("var{index}"))
+        name.and_then(|name| identifier(name)).unwrap_or_else(|| local_by_index(index))
     }
 
     /// The name that debuggers know global `index` by: what the module calls it,
@@ -93,6 +83,22 @@ impl<'a> Names<'a> {
         let name = self.function(index).replace('\0', "\\0").replace('@', "＠");
         format!("wasm[{index}]::{name}")
     }
+}
+
+/// Before the index of a local that is named by it.
+pub const LOCAL_PREFIX: &str = "var";
+
+/// The name of a local that has no other.
+pub fn local_by_index(index: u32) -> String {
+    format!("{LOCAL_PREFIX}{index}")
+}
+
+fn read_map<'a>(map: NameMap<'a>, names: &mut BTreeMap<u32, &'a str>) -> wasmparser::Result<()> {
+    for naming in map {
+        let naming = naming?;
+        names.insert(naming.index, naming.name);
+    }
+    Ok(())
 }
 
 /// `name` as a debugger's expressions can hold it: an identifier of C.

@@ -2,6 +2,7 @@
 //! instruction is, its variables and, with `-Og`, its operands.
 
 use super::{FuncTranslator, Local};
+use crate::llvm::sys::Held;
 use inkwell::basic_block::BasicBlock;
 use inkwell::debug_info::{AsDIScope, DIScope, DISubprogram};
 use inkwell::values::{BasicValueEnum, PointerValue};
@@ -69,15 +70,15 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         let types: Vec<_> = self.locals.iter().map(|local| local.ty).collect();
         let variables = debug.locals(scope, index, start, params, &types);
         for (variable, Local { slot, .. }) in variables.into_iter().zip(&self.locals) {
-            debug.declare(variable, *slot, location, block);
+            debug.describe(variable, Held::In(*slot), location, block);
         }
         let vmctx = debug.vmctx(scope, start);
         if self.view.operands.is_some() {
             let slot = self.ir.alloca(self.cx.types.ptr);
             self.ir.store(slot, self.vmctx);
-            debug.declare(vmctx, slot, location, block);
+            debug.describe(vmctx, Held::In(slot), location, block);
         } else {
-            debug.set(vmctx, self.vmctx.into(), location, block);
+            debug.describe(vmctx, Held::As(self.vmctx.into()), location, block);
         }
     }
 
@@ -134,7 +135,7 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         };
         *view.inner.entry((outer, ty)).or_insert_with(|| {
             let (scope, variable) = debug.operand(view.scopes[outer], depth, ty, offset);
-            debug.declare(variable, slot, debug.location(scope, offset), self.prologue);
+            debug.describe(variable, Held::In(slot), debug.location(scope, offset), self.prologue);
             view.scopes.push(scope);
             view.scopes.len() - 1
         })

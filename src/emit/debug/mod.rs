@@ -6,8 +6,8 @@
 
 mod types;
 
-use crate::llvm::sys;
-use crate::module::{Names, Signature, WasmModule};
+use crate::llvm::sys::{self, Held};
+use crate::module::{Names, Signature, WasmModule, names};
 use crate::options::{DebugLevel, OptLevel, Options};
 use inkwell::basic_block::BasicBlock;
 use inkwell::context::ContextRef;
@@ -17,7 +17,6 @@ use inkwell::debug_info::{
     DebugInfoBuilder,
 };
 use inkwell::module::{FlagBehavior, Module};
-use inkwell::values::{BasicValueEnum, PointerValue};
 use std::collections::HashSet;
 use std::ops::Range;
 use types::Types;
@@ -25,9 +24,6 @@ use wasm2so_abi::ValType;
 
 /// The name of the instance pointer.
 pub const VMCTX_NAME: &str = "vmctx";
-
-/// Before the index of a local that is named by it.
-pub const LOCAL_PREFIX: &str = "var";
 
 /// Writes the debug information of one LLVM module.
 pub struct DebugInfo<'ctx> {
@@ -156,7 +152,7 @@ impl<'ctx> DebugInfo<'ctx> {
         let line = start as u32;
         let locals = types.iter().enumerate().map(|(place, &ty)| {
             let name = match self.by_index {
-                true => format!("{LOCAL_PREFIX}{place}"),
+                true => names::local_by_index(place as u32),
                 false => names.make(self.names.local(index, place as u32), place),
             };
             let (scope, ty) = (scope.as_debug_info_scope(), self.types.value(ty));
@@ -203,27 +199,16 @@ impl<'ctx> DebugInfo<'ctx> {
         self.builder.create_auto_variable(scope, name, self.file, line, ty, true, flags, 0)
     }
 
-    /// Says that `variable` is in `slot` all through its scope.
-    pub fn declare(
+    /// Says at the end of `block` how `variable` is held.
+    pub fn describe(
         &self,
         variable: DILocalVariable<'ctx>,
-        slot: PointerValue<'ctx>,
+        held: Held<'ctx>,
         location: DILocation<'ctx>,
         block: BasicBlock<'ctx>,
     ) {
         let how = self.no_operations;
-        sys::declare_variable(&self.builder, variable, slot, how, location, block);
-    }
-
-    /// Says that `variable` is `value` from the end of `block` on.
-    pub fn set(
-        &self,
-        variable: DILocalVariable<'ctx>,
-        value: BasicValueEnum<'ctx>,
-        location: DILocation<'ctx>,
-        block: BasicBlock<'ctx>,
-    ) {
-        sys::set_variable(&self.builder, variable, value, self.no_operations, location, block);
+        sys::describe_variable(&self.builder, variable, held, how, location, block);
     }
 
     /// To be called when every function was translated.

@@ -3,7 +3,8 @@
 //! where it keeps the wasm locals. Knows nothing of sources.
 
 use super::ranges::{self, Ranges};
-use crate::emit::debug::{LOCAL_PREFIX, VMCTX_NAME};
+use crate::emit::debug::VMCTX_NAME;
+use crate::module::names::LOCAL_PREFIX;
 use gimli::{
     AttributeValue, DebuggingInformationEntry, Dwarf, EndianSlice, EntriesTreeNode, Expression,
     LittleEndian, Operation, UnitOffset, UnitRef, constants as dw,

@@ -29,74 +29,60 @@ template <typename Visitor> void forEachRecord(Function &F, Visitor Visit) {
         Visit(Record);
 }
 
-// Neither changes anything that an analysis looks at.
-class Quiet : public FunctionPass {
+void hide(Function &F, Values &Hidden) {
+  Hidden.clear();
+  forEachRecord(F, [&](DbgVariableRecord &Record) {
+    if (!Record.isDbgValue() || Record.isKillLocation())
+      return;
+    auto &Kept = Hidden[&Record];
+    for (Value *V : Record.location_ops())
+      Kept.push_back(V);
+    Record.setKillLocation();
+  });
+}
+
+void restore(DbgVariableRecord &Record, ArrayRef<WeakTrackingVH> Kept) {
+  if (any_of(Kept, [](const WeakTrackingVH &V) { return !V; }))
+    return;
+  SmallVector<ValueAsMetadata *, 1> Values;
+  for (const WeakTrackingVH &V : Kept)
+    Values.push_back(ValueAsMetadata::get(V));
+  if (Values.size() == 1 && !Record.hasArgList())
+    Record.setRawLocation(Values.front());
+  else
+    Record.setRawLocation(DIArgList::get(Values.front()->getValue()->getContext(), Values));
+}
+
+void show(Function &F, Values &Hidden) {
+  forEachRecord(F, [&](DbgVariableRecord &Record) {
+    if (auto Found = Hidden.find(&Record); Found != Hidden.end())
+      restore(Record, Found->second);
+  });
+  Hidden.clear();
+}
+
+// Hides or shows. Changes nothing that an analysis looks at.
+class ValuesStep : public FunctionPass {
+  void (*Act)(Function &, Values &);
+  std::shared_ptr<Values> Hidden;
+
 public:
-  using FunctionPass::FunctionPass;
+  static char ID;
+
+  ValuesStep(void (*Act)(Function &, Values &), std::shared_ptr<Values> Hidden)
+      : FunctionPass(ID), Act(Act), Hidden(std::move(Hidden)) {}
+
+  StringRef getPassName() const override { return "Hide or show the values of variables"; }
 
   void getAnalysisUsage(AnalysisUsage &AU) const override { AU.setPreservesAll(); }
-};
-
-class Hide : public Quiet {
-  std::shared_ptr<Values> Hidden;
-
-public:
-  static char ID;
-
-  explicit Hide(std::shared_ptr<Values> Hidden) : Quiet(ID), Hidden(std::move(Hidden)) {}
-
-  StringRef getPassName() const override { return "Take the values of variables away"; }
 
   bool runOnFunction(Function &F) override {
-    Hidden->clear();
-    forEachRecord(F, [&](DbgVariableRecord &Record) {
-      if (!Record.isDbgValue() || Record.isKillLocation())
-        return;
-      auto &Kept = (*Hidden)[&Record];
-      for (Value *V : Record.location_ops())
-        Kept.push_back(V);
-      Record.setKillLocation();
-    });
-    return !Hidden->empty();
-  }
-};
-
-class Show : public Quiet {
-  std::shared_ptr<Values> Hidden;
-
-public:
-  static char ID;
-
-  explicit Show(std::shared_ptr<Values> Hidden) : Quiet(ID), Hidden(std::move(Hidden)) {}
-
-  StringRef getPassName() const override { return "Give variables their values back"; }
-
-  bool runOnFunction(Function &F) override {
-    forEachRecord(F, [&](DbgVariableRecord &Record) {
-      auto Found = Hidden->find(&Record);
-      if (Found != Hidden->end())
-        restore(Record, Found->second);
-    });
-    Hidden->clear();
+    Act(F, *Hidden);
     return true;
   }
-
-private:
-  static void restore(DbgVariableRecord &Record, ArrayRef<WeakTrackingVH> Kept) {
-    if (any_of(Kept, [](const WeakTrackingVH &V) { return !V; }))
-      return;
-    SmallVector<ValueAsMetadata *, 1> Values;
-    for (const WeakTrackingVH &V : Kept)
-      Values.push_back(ValueAsMetadata::get(V));
-    if (Values.size() == 1 && !Record.hasArgList())
-      Record.setRawLocation(Values.front());
-    else
-      Record.setRawLocation(DIArgList::get(Values.front()->getValue()->getContext(), Values));
-  }
 };
 
-char Hide::ID = 0;
-char Show::ID = 0;
+char ValuesStep::ID = 0;
 
 // The same for machine code: the registers of variables.
 using Registers = DenseMap<const MachineInstr *, SmallVector<Register, 1>>;
@@ -107,6 +93,28 @@ template <typename Visitor> void forEachRegister(MachineInstr &MI, Visitor Visit
       Visit(Operand);
 }
 
+void hide(MachineFunction &MF, Registers &Hidden) {
+  Hidden.clear();
+  for (MachineBasicBlock &MBB : MF)
+    for (MachineInstr &MI : MBB)
+      if (MI.isDebugInstr())
+        forEachRegister(MI, [&](MachineOperand &Operand) {
+          Hidden[&MI].push_back(Operand.getReg());
+          Operand.setReg(Register());
+        });
+}
+
+void show(MachineFunction &MF, Registers &Hidden) {
+  for (MachineBasicBlock &MBB : MF)
+    for (MachineInstr &MI : MBB)
+      if (auto Found = Hidden.find(&MI); Found != Hidden.end())
+        forEachRegister(MI, [Next = Found->second.begin()](MachineOperand &Operand) mutable {
+          Operand.setReg(*Next++);
+        });
+  Hidden.clear();
+}
+
+// Touches only what is there for debuggers.
 class MachineQuiet : public MachineFunctionPass {
 public:
   using MachineFunctionPass::MachineFunctionPass;
@@ -117,55 +125,26 @@ public:
   }
 };
 
-class MachineHide : public MachineQuiet {
+// Hides or shows.
+class RegistersStep : public MachineQuiet {
+  void (*Act)(MachineFunction &, Registers &);
   std::shared_ptr<Registers> Hidden;
 
 public:
   static char ID;
 
-  explicit MachineHide(std::shared_ptr<Registers> Hidden)
-      : MachineQuiet(ID), Hidden(std::move(Hidden)) {}
+  RegistersStep(void (*Act)(MachineFunction &, Registers &), std::shared_ptr<Registers> Hidden)
+      : MachineQuiet(ID), Act(Act), Hidden(std::move(Hidden)) {}
 
-  StringRef getPassName() const override { return "Take the registers of variables away"; }
+  StringRef getPassName() const override { return "Hide or show the registers of variables"; }
 
   bool runOnMachineFunction(MachineFunction &MF) override {
-    Hidden->clear();
-    for (MachineBasicBlock &MBB : MF)
-      for (MachineInstr &MI : MBB)
-        if (MI.isDebugInstr())
-          forEachRegister(MI, [&](MachineOperand &Operand) {
-            (*Hidden)[&MI].push_back(Operand.getReg());
-            Operand.setReg(Register());
-          });
+    Act(MF, *Hidden);
     return false;
   }
 };
 
-class MachineShow : public MachineQuiet {
-  std::shared_ptr<Registers> Hidden;
-
-public:
-  static char ID;
-
-  explicit MachineShow(std::shared_ptr<Registers> Hidden)
-      : MachineQuiet(ID), Hidden(std::move(Hidden)) {}
-
-  StringRef getPassName() const override { return "Give variables their registers back"; }
-
-  bool runOnMachineFunction(MachineFunction &MF) override {
-    for (MachineBasicBlock &MBB : MF)
-      for (MachineInstr &MI : MBB)
-        if (auto Found = Hidden->find(&MI); Found != Hidden->end())
-          forEachRegister(MI, [Next = Found->second.begin()](MachineOperand &Operand) mutable {
-            Operand.setReg(*Next++);
-          });
-    Hidden->clear();
-    return false;
-  }
-};
-
-char MachineHide::ID = 0;
-char MachineShow::ID = 0;
+char RegistersStep::ID = 0;
 
 class EndBeforeCalls : public MachineQuiet {
 public:
@@ -245,11 +224,11 @@ char EndBeforeCalls::ID = 0;
 std::pair<Pass *, Pass *> wasm2so::hideVariables(StringRef PassName) {
   if (PassName == "Loop Strength Reduction") {
     auto Hidden = std::make_shared<Values>();
-    return {new Hide(Hidden), new Show(Hidden)};
+    return {new ValuesStep(hide, Hidden), new ValuesStep(show, Hidden)};
   }
   if (PassName == "Shrink Wrapping analysis") {
     auto Hidden = std::make_shared<Registers>();
-    return {new MachineHide(Hidden), new MachineShow(Hidden)};
+    return {new RegistersStep(hide, Hidden), new RegistersStep(show, Hidden)};
   }
   return {nullptr, nullptr};
 }
