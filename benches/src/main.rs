@@ -8,6 +8,7 @@
 //! the machine hits all alike.
 
 mod engines;
+mod growth;
 mod measure;
 mod plot;
 mod programs;
@@ -36,6 +37,10 @@ struct Arguments {
     /// Only kernels, tiny, one round: shows that everything works, and no more.
     #[arg(long)]
     quick: bool,
+    /// Instead, compile the code of a program again and again in one module, of 1,
+    /// 10 and 70 MB: tells how time and memory grow.
+    #[arg(long)]
+    growth: bool,
     /// Where to write the report.
     #[arg(long, value_name = "DIR", default_value = "target/bench")]
     output: PathBuf,
@@ -70,6 +75,13 @@ fn run(arguments: &Arguments) -> Result<ExitCode> {
         eprintln!("absent: {missing}");
     }
 
+    if arguments.growth {
+        let programs = programs::build(output, &["quickjs".to_owned()], false)?;
+        let (_, wasm) = &programs[0].modules[0];
+        let table = growth::measure(wasm, &engines, output)?;
+        println!("\n{table}");
+        return Ok(ExitCode::SUCCESS);
+    }
     let programs = programs::build(output, &arguments.only, arguments.quick)?;
     let mut rows = Vec::new();
     for program in &programs {
