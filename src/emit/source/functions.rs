@@ -7,6 +7,7 @@ use super::location::{self, Frame, List};
 use super::native::Instance;
 use super::ranges::{self, Ranges};
 use super::translation::{Translation, exprloc, is_function};
+use super::values::Values;
 use crate::module::WasmModule;
 use gimli::write::{
     Address, AttributeValue, Expression, Location, LocationList, Range as WriteRange, RangeList,
@@ -15,6 +16,7 @@ use gimli::write::{
 use gimli::{Operation, constants as dw};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::rc::Rc;
 use wasm2so_abi::ValType;
 
 /// Entries that are made for copies of functions, at most: more than this for
@@ -31,6 +33,8 @@ pub struct Functions<'a, 'b> {
     copied: HashSet<u64>,
     /// The functions whose entry has its code already.
     placed: HashSet<u64>,
+    /// The values of locals, by where the function's body starts.
+    values: HashMap<u64, Rc<Values>>,
     /// By unit.
     code: Vec<Vec<Range<u64>>>,
     /// Whether it is told where variables are.
@@ -47,6 +51,7 @@ struct Copy<'a, 'n> {
     /// Its rows, ascending by position.
     by_position: Vec<(u64, Range<u64>)>,
     locals: Vec<ValType>,
+    values: Rc<Values>,
     base: Option<Vec<Operation<Reader<'a>>>>,
 }
 
@@ -88,6 +93,7 @@ pub fn add(
         entries,
         copied,
         placed: HashSet::new(),
+        values: HashMap::new(),
         code: vec![Vec::new(); units],
         variables,
         left: count.saturating_mul(MAX_COPIES),
@@ -151,7 +157,21 @@ impl<'a> Functions<'a, '_> {
         let at = |row: &super::native::Row| Some((row.at?, row.range.clone()));
         let mut by_position: Vec<_> = native.rows.iter().filter_map(at).collect();
         by_position.sort_by_key(|(at, range)| (*at, range.start));
-        Copy { unit, native, by_position, locals: self.locals(native.body), base }
+        let locals = self.locals(native.body);
+        let values = self.values(native.body);
+        Copy { unit, native, by_position, locals, values, base }
+    }
+
+    /// The values of the locals of the function with a body.
+    fn values(&mut self, body: u64) -> Rc<Values> {
+        let start = self.module.code_section_start;
+        let bodies = &self.module.bodies;
+        let values = self.values.entry(body).or_insert_with(|| {
+            let place = bodies.binary_search_by_key(&(body + start), |body| body.range.start);
+            let values = place.map(|place| Values::of(&bodies[place].reader, start));
+            Rc::new(values.unwrap_or_default())
+        });
+        values.clone()
     }
 
     /// Types of the locals of the function with a body.
@@ -253,25 +273,30 @@ impl<'a> Functions<'a, '_> {
         let location = entry.value(dw::DW_AT_location).filter(|_| self.variables);
         let Some(value) = location else { return };
         let read = input.unit(id.unit);
-        let mut parts: Vec<(Ranges, _)> = Vec::new();
+        let mut parts = Vec::new();
         if let Some(expression) = value.exprloc_value() {
-            parts.push((copy.native.ranges.clone(), expression));
+            parts.push((None, expression));
         } else if let Ok(Some(mut entries)) = read.attr_locations(value) {
             while let Ok(Some(entry)) = entries.next()
                 && self.translation.dropped.may_read()
             {
-                let wasm = entry.range.begin..entry.range.end;
-                parts.push((copy.native_ranges(&[wasm]), entry.data));
+                parts.push((Some(entry.range.begin..entry.range.end), entry.data));
             }
         }
+        let several = parts.iter().any(|(_, expression)| expression.0 != parts[0].1.0);
         let frame = copy.frame(self.translation);
         let mut list = Vec::new();
         let mut understood = true;
-        for (scope, expression) in parts {
-            match location::parse(expression, read.encoding()) {
-                Some(operations) => list.extend(frame.variable(&operations, &scope)),
-                None => understood = false,
-            }
+        for (range, expression) in parts {
+            let Some(operations) = location::parse(expression, read.encoding()) else {
+                understood = false;
+                continue;
+            };
+            let scope = match frame.meant(&operations, range.as_ref(), several) {
+                Some(meant) => copy.native_ranges(&meant),
+                None => copy.native.ranges.clone(),
+            };
+            list.extend(frame.variable(&operations, &scope));
         }
         if !understood {
             self.translation.dropped.location();
@@ -383,7 +408,8 @@ impl<'a> Copy<'a, '_> {
             native: self.native,
             instance: translation.instance,
             locals: &self.locals,
-            base: self.base.clone(),
+            values: &self.values,
+            base: self.base.as_deref(),
         }
     }
 }

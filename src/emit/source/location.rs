@@ -4,6 +4,8 @@
 use super::code::{self, Code};
 use super::input::Reader;
 use super::native::{self, Place, VMCTX};
+use super::ranges::{self, Ranges};
+use super::values::Values;
 use gimli::{Encoding, Expression, Operation, UnitOffset, constants as dw};
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -20,8 +22,10 @@ pub struct Frame<'a> {
     pub instance: &'a code::Instance,
     /// Types of the wasm locals.
     pub locals: &'a [ValType],
+    /// Their values.
+    pub values: &'a Values,
     /// What offsets from the frame are from, in the wasm.
-    pub base: Option<Vec<Operation<Reader<'a>>>>,
+    pub base: Option<&'a [Operation<Reader<'a>>]>,
 }
 
 /// The operations of an expression; `None` if it is malformed.
@@ -47,6 +51,26 @@ struct Needs {
 }
 
 impl Frame<'_> {
+    /// Where in the wasm a variable is at `expression`, as is said of `range` and of
+    /// `several` ranges, or else of all of the function; `None` if it is everywhere.
+    pub fn meant(
+        &self,
+        expression: &[Operation<Reader<'_>>],
+        range: Option<&Range<u64>>,
+        several: bool,
+    ) -> Option<Ranges> {
+        let said = range.map(|range| vec![self.values.settled(range, several)]);
+        let own = locals(expression).map(|local| match range {
+            Some(range) => self.values.same(local, range),
+            None => self.values.only(local),
+        });
+        let is_frame =
+            |operation: &Operation<_>| matches!(operation, Operation::FrameOffset { .. });
+        let base = self.base.filter(|_| expression.iter().any(is_frame)).unwrap_or_default();
+        let base = locals(base).map(|local| self.values.only(local));
+        said.into_iter().chain(own).chain(base).reduce(|a, b| ranges::intersect(&a, &b))
+    }
+
     /// Where a variable is in `scope` that is at `expression` there.
     pub fn variable(&self, expression: &[Operation<Reader<'_>>], scope: &[Range<u64>]) -> List {
         let mut needs = Needs::default();
@@ -90,7 +114,7 @@ impl Frame<'_> {
             match operation {
                 Operation::WasmLocal { index } => _ = needs.locals.insert(*index),
                 Operation::FrameOffset { .. } if frame => {
-                    if let Some(base) = &self.base {
+                    if let Some(base) = self.base {
                         self.add_needs(needs, base, false);
                     }
                     needs.locals.insert(VMCTX);
@@ -177,7 +201,7 @@ impl Frame<'_> {
                 }
                 Operation::WasmGlobal { index } => code.global(self.instance, index)?,
                 Operation::FrameOffset { offset } => {
-                    let base = match self.base.as_deref()? {
+                    let base = match self.base? {
                         [base @ .., Operation::StackValue] | base => base,
                     };
                     if base.iter().any(|op| matches!(op, Operation::FrameOffset { .. })) {
@@ -195,6 +219,14 @@ impl Frame<'_> {
         }
         Some(())
     }
+}
+
+/// The locals in an expression.
+fn locals(expression: &[Operation<Reader<'_>>]) -> impl Iterator<Item = u32> {
+    expression.iter().filter_map(|operation| match operation {
+        Operation::WasmLocal { index } => Some(*index),
+        _ => None,
+    })
 }
 
 fn find<'a>(places: &[(u32, &'a Place)], index: u32) -> Option<&'a Place> {

@@ -7,7 +7,7 @@
 //! | the wasm's: wasm to sources | `input` |
 //! | units, types, all that is there once | `translation`, `types` |
 //! | functions, scopes, variables, once per copy of their code | `functions` |
-//! | where variables are | `location`, `code` |
+//! | where variables are | `location`, `values`, `code` |
 //! | the line table | `lines` |
 //! | new sections for the file | `elf` |
 //!
@@ -27,6 +27,7 @@ mod native;
 mod ranges;
 mod translation;
 mod types;
+mod values;
 
 use crate::error::Error;
 use crate::module::WasmModule;
