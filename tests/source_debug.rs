@@ -97,6 +97,22 @@ fn score(
     Score::of(&expected, &ours)
 }
 
+/// At calls of the probe, which happen in the same order in all builds, whatever the
+/// optimisers do: no value is wrong, and at least this share is known.
+fn nothing_is_wrong(program: &Program, least: [f64; 3]) {
+    let folder = Folder::new();
+    let native = native(&folder, program);
+    let builds = [("-O0", OptLevel::O3), ("-O2", OptLevel::Og), ("-O2", OptLevel::O3)];
+    for ((flags, level), least) in builds.into_iter().zip(least) {
+        let wasm = for_wasm(&folder, program, flags);
+        let score = score(&folder, program, At::Probes, &native, &wasm, level);
+        println!("{}, {flags}, ours {level:?}: {score}", program.source);
+        assert!(score.wrong.is_empty(), "{flags}, {level:?}: {:#?}", score.wrong);
+        let known = score.equal as f64 / (score.equal + score.unknown) as f64;
+        assert!(known >= least, "{flags}, {level:?}: {score}");
+    }
+}
+
 /// Compiled without optimisation, everything is as in native code; but gdb may not
 /// know this share of the values.
 fn is_as_native(program: &Program, may: f64) {
@@ -131,6 +147,21 @@ fn cpp_is_as_native() {
 fn rust_is_as_native() {
     // gdb does not follow pointers to enumerations.
     is_as_native(&RUST, 0.1);
+}
+
+#[test]
+fn optimised_c_is_not_wrong() {
+    nothing_is_wrong(&C, [0.9, 0.07, 0.02]);
+}
+
+#[test]
+fn optimised_cpp_is_not_wrong() {
+    nothing_is_wrong(&CPP, [0.95, 0.4, 0.3]);
+}
+
+#[test]
+fn optimised_rust_is_not_wrong() {
+    nothing_is_wrong(&RUST, [0.9, 0.2, 0.2]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ static int calls;
 volatile int probed;
 
 __attribute__((noinline)) int probe(int n) {
-    if (n == 1 << 30)
+    if (probed == 1 << 30)
         return probe(n + 1) * probe(n + 2);
     return probed = n;
 }

@@ -4,7 +4,7 @@ static mut PROBED: i32 = 0;
 
 #[inline(never)]
 fn probe(n: i32) -> i32 {
-    if n == 1 << 30 {
+    if unsafe { std::ptr::read_volatile(&PROBED) } == 1 << 30 {
         return probe(n + 1) * probe(n + 2);
     }
     unsafe { std::ptr::write_volatile(&mut PROBED, n) };

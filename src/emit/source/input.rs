@@ -136,6 +136,12 @@ impl<'a> Input<'a> {
         self.target(id.unit, &self.entry(id).value(name)?)
     }
 
+    /// The type of a variable, or of what it is a copy of.
+    pub fn variable_type(&self, id: Id) -> Option<Id> {
+        let own = |id| self.reference(id, dw::DW_AT_type);
+        own(id).or_else(|| own(self.reference(id, dw::DW_AT_abstract_origin)?))
+    }
+
     /// The text that attribute `name` of an entry is.
     pub fn text(&self, id: Id, name: gimli::DwAt) -> Option<&'a [u8]> {
         let value = self.entry(id).value(name)?;

@@ -94,10 +94,8 @@ fn translated(
     }
     let instance = code::Instance::of(module);
     let mut translation = translation::Translation::new(&input, &instance, &mut dropped);
-    // Optimised code does what the wasm does in another order: at a machine
-    // instruction of this line, a local may have its value of another.
-    let variables = level <= OptLevel::Og;
-    functions::add(&mut translation, module, &bodies, &natives, variables);
+    let optimised = level > OptLevel::Og;
+    functions::add(&mut translation, module, &bodies, &natives, optimised);
     let mut sections = Sections::new(EndianVec::new(gimli::LittleEndian));
     let written = translation.output.write(&mut sections);
     dropped.warn();

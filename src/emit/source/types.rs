@@ -50,7 +50,7 @@ impl Translation<'_> {
                 self.set(unit, output, dw::DW_AT_byte_size, AttributeValue::Udata(POINTER));
             }
             dw::DW_TAG_ptr_to_member_type => {
-                let size = size(self.input, id, 0).unwrap_or(POINTER);
+                let size = size(self.input, id).unwrap_or(POINTER);
                 let unsigned = AttributeValue::Encoding(dw::DW_ATE_unsigned);
                 self.delete(unit, output, dw::DW_AT_type);
                 self.delete(unit, output, dw::DW_AT_containing_type);
@@ -209,7 +209,26 @@ impl Translation<'_> {
         self.set(unit, member, dw::DW_AT_data_member_location, AttributeValue::Udata(0));
     }
 
-    fn set_name(&mut self, unit: usize, output: UnitEntryId, name: &str) {
+    /// Makes `function` known by its name where it is inlined into code of `unit`, of
+    /// another language, maybe: there, gdb does not decode names for linkers, but
+    /// without them makes names itself.
+    pub fn allow_in(&mut self, unit: usize, function: Id) {
+        let language = |unit| self.input.entry(Id { unit, entry: 0 }).value(dw::DW_AT_language);
+        if language(unit) == language(function.unit) {
+            return;
+        }
+        let mut next = Some(function);
+        while let Some(id) = next {
+            if let Some(output) = self.id(id) {
+                self.delete(id.unit, output, dw::DW_AT_linkage_name);
+            }
+            let further = [dw::DW_AT_abstract_origin, dw::DW_AT_specification];
+            next = further.into_iter().find_map(|name| self.input.reference(id, name));
+        }
+    }
+
+    /// Names an entry of the output.
+    pub fn set_name(&mut self, unit: usize, output: UnitEntryId, name: &str) {
         let name = AttributeValue::StringRef(self.output.strings.add(name.replace('\0', "")));
         self.set(unit, output, dw::DW_AT_name, name);
     }
@@ -251,10 +270,14 @@ fn last(input: &Input<'_>, mut id: Id) -> Option<Id> {
 }
 
 /// Bytes of an object of a type.
-fn size(input: &Input<'_>, id: Id, depth: usize) -> Option<u64> {
+pub fn size(input: &Input<'_>, id: Id) -> Option<u64> {
+    size_at(input, id, 0)
+}
+
+fn size_at(input: &Input<'_>, id: Id, depth: usize) -> Option<u64> {
     let id = last(input, id)?;
     let entry = input.entry(id);
-    let of_type = |id| size(input, input.reference(id, dw::DW_AT_type)?, depth + 1);
+    let of_type = |id| size_at(input, input.reference(id, dw::DW_AT_type)?, depth + 1);
     if depth > MAX_CHAIN {
         return None;
     }
@@ -328,7 +351,7 @@ fn end(input: &Input<'_>, id: Id) -> Option<u64> {
                 Some(value) => value.udata_value()?,
                 None => 0,
             };
-            let size = size(input, input.reference(child, dw::DW_AT_type)?, 0)?;
+            let size = size(input, input.reference(child, dw::DW_AT_type)?)?;
             start.checked_add(size)?
         };
         end = end.max(after);

@@ -35,6 +35,9 @@ pub struct Values {
     constructs: Vec<Construct>,
     /// Where basic blocks start, ascending.
     blocks: Vec<u64>,
+    /// Where instructions end that do more than compute, ascending.
+    effects: Vec<u64>,
+    params: u32,
     /// It is too intricate.
     unknown: bool,
 }
@@ -58,13 +61,14 @@ struct Reading {
 }
 
 impl Values {
-    /// Those in `body`, where the file has position 0 at `code_start`.
-    pub fn of(body: &FunctionBody<'_>, code_start: u64) -> Self {
+    /// Those in `body`, of a function with so many parameters; the file has position
+    /// 0 at `code_start`.
+    pub fn of(body: &FunctionBody<'_>, params: u32, code_start: u64) -> Self {
         let range = body.range();
         let range = range.start - code_start..range.end - code_start;
         let bytes = usize::try_from(range.end - range.start).unwrap_or(0);
         let mut reading = Reading {
-            values: Values { body: range.clone(), ..Values::default() },
+            values: Values { body: range.clone(), params, ..Values::default() },
             open: Vec::new(),
             next: 0,
             left: bytes.saturating_mul(CHANGES_PER_BYTE),
@@ -128,6 +132,39 @@ impl Values {
         start..end.max(start)
     }
 
+    /// Whether a local has one value only each time that the function runs, besides
+    /// that of other locals before they are set.
+    pub fn is_steady(&self, local: u32) -> bool {
+        let given = self.given.get(&local).map_or(&[][..], Vec::as_slice);
+        let changes = self.changes_of(local);
+        !self.unknown
+            && match *given {
+                [] => true,
+                [number] if local >= self.params => changes
+                    .iter()
+                    .find(|(_, of)| *of == number)
+                    .is_some_and(|(after, _)| !self.is_repeated(after - 1)),
+                _ => false,
+            }
+    }
+
+    /// Whether it is known where a local that is steady has its value.
+    pub fn is_parameter(&self, local: u32) -> bool {
+        local < self.params
+    }
+
+    /// Whether a position may be in a loop; one elsewhere may.
+    pub fn is_repeated(&self, at: u64) -> bool {
+        self.unknown || !self.body.contains(&at) || self.around(at).any(|outer| outer.is_loop)
+    }
+
+    /// Whether, once the instruction at `at` is reached, the next that does more than
+    /// compute is the one at `site`.
+    pub fn leads_to(&self, at: u64, site: u64) -> bool {
+        let next = |at| self.effects.partition_point(|end| *end <= at);
+        !self.unknown && at <= site && next(at) == next(site)
+    }
+
     /// The constructs that a position is in, innermost first.
     fn around(&self, at: u64) -> impl Iterator<Item = &Construct> {
         let before = self.constructs.partition_point(|c| c.range.start <= at);
@@ -169,6 +206,10 @@ impl Reading {
             let at = operators.original_position() - code_start;
             let operator = operators.read().ok()?;
             let after = operators.original_position() - code_start;
+            let opcode = usize::try_from(at - self.values.body.start).ok();
+            if opcode.and_then(|place| body.as_bytes().get(place)).is_none_or(|op| !computes(*op)) {
+                self.values.effects.push(after);
+            }
             match operator {
                 Operator::LocalSet { local_index: local } => self.set(local, after)?,
                 Operator::LocalTee { local_index: local } => {
@@ -242,6 +283,13 @@ impl Reading {
     }
 }
 
+/// Whether an instruction only takes, computes and leaves operands, and locals.
+fn computes(opcode: u8) -> bool {
+    // drop, select; local.get to global.get; constants and numbers. Divisions may
+    // trap, but change nothing.
+    matches!(opcode, 0x1a..=0x1c | 0x20..=0x23 | 0x41..=0xc4)
+}
+
 /// The locals that are set in each loop, in the order of their starts.
 fn sets_in_loops(body: &FunctionBody<'_>, left: &mut usize) -> Option<Vec<BTreeSet<u32>>> {
     let mut found: Vec<BTreeSet<u32>> = Vec::new();
@@ -292,7 +340,7 @@ mod tests {
         let body = body.expect("it has a function");
         let start = body.range().start;
         let ops = body.get_operators_reader().unwrap().original_position();
-        (Values::of(&body, start), ops - start)
+        (Values::of(&body, 2, start), ops - start)
     }
 
     #[test]
