@@ -65,7 +65,7 @@ def tell(frame):
     names, first = [], frame
     while frame and (frame.find_sal().symtab is None or
                      frame.find_sal().symtab.filename.endswith(FILE)):
-        name = re.sub(r"\[abi:.*|\(.*", "", frame.name() or "?")
+        name = re.sub(r"[\[<(].*", "", frame.name() or "?")
         names.append("%s:%d" % (name, frame.find_sal().line))
         frame = frame.older()
     found = sorted(variables(first).items())

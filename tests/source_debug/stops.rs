@@ -5,6 +5,7 @@ use super::{file, support};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
+use std::process::Command;
 use support::process::Folder;
 
 /// A program to be debugged.
@@ -15,6 +16,9 @@ pub struct Program {
     pub probe: &'static str,
     /// Stops at lines are chosen among the first so many.
     pub arrivals: usize,
+    /// Commands for gdb that come with the compiler, or are helped by what does; and
+    /// something that each says.
+    pub session: &'static [(&'static str, &'static str)],
 }
 
 /// Where to stop.
@@ -44,10 +48,8 @@ pub fn stops(folder: &Folder, program: &Program, at: At, command: &[&Path]) -> V
         line.starts_with("    ") && line.ends_with(';') && acts
     });
     let lines: Vec<String> = statements.map(|(place, _)| (place + 1).to_string()).collect();
-    let mut gdb = support::tool("gdb");
-    gdb.args(["-nx", "-batch", "-iex", "set debuginfod enabled off"]);
-    gdb.args(["-ex", "set disable-randomization off", "-ex", "set breakpoint pending on"]);
-    gdb.args(["-ex", "set confirm off", "-x"]).arg(file("stops.py")).arg("--args").args(command);
+    let mut gdb = gdb();
+    gdb.arg("-x").arg(file("stops.py")).arg("--args").args(command);
     gdb.env("STOPS_FILE", program.source).env("STOPS_PROBE", program.probe);
     if let At::Lines(count) = at {
         gdb.env("STOPS", count.to_string()).env("STOPS_LINES", lines.join(","));
@@ -59,6 +61,32 @@ pub fn stops(folder: &Folder, program: &Program, at: At, command: &[&Path]) -> V
         text.lines().filter_map(|line| line.strip_prefix("STOP ")).map(Stop::read).collect();
     assert!(stops.len() > 30, "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     stops
+}
+
+fn gdb() -> Command {
+    let mut gdb = support::tool("gdb");
+    gdb.args(["-nx", "-batch", "-iex", "set debuginfod enabled off"]);
+    gdb.args(["-ex", "set disable-randomization off", "-ex", "set breakpoint pending on"]);
+    gdb.args(["-ex", "set confirm off"]);
+    gdb
+}
+
+/// Has gdb run the program's session.
+pub fn session(folder: &Folder, program: &Program, so: &Path) {
+    let mut gdb = gdb();
+    gdb.arg("-x").arg(folder.file("commands.py", wasm2so::debuggers::GDB));
+    for (command, _) in program.session {
+        gdb.args(["-ex", "echo \\nSAYS", "-ex", command]);
+    }
+    let output = gdb.arg("--args").arg(support::wasmrun().get_program()).arg(so).output();
+    let output = output.expect("gdb runs");
+    let all = [output.stdout, output.stderr].concat();
+    let all = String::from_utf8_lossy(&all);
+    let mut said = all.split("\nSAYS").skip(1);
+    for (command, expected) in program.session {
+        let said = said.next().unwrap_or_default();
+        assert!(said.contains(expected), "{command} says {said:?}, not {expected:?}: {all}");
+    }
 }
 
 impl Stop {

@@ -58,6 +58,7 @@ impl<'a> Translation<'a> {
         for unit in 0..input.units.len() {
             this.add_unit(unit);
         }
+        this.add_byte();
         for unit in 0..input.units.len() {
             for entry in 0..input.units[unit].entries.len() {
                 let id = Id { unit, entry };
@@ -217,6 +218,9 @@ impl<'a> Translation<'a> {
             }
             V::UnitRef(_) | V::DebugInfoRef(_) => {
                 let target = self.input.target(id.unit, &value).ok_or(())?;
+                if name == dw::DW_AT_type && self.is_text(id) {
+                    return Ok(self.plain_pointer(target, unit));
+                }
                 if name == dw::DW_AT_type && is_pointer(self.input.entry(id)) {
                     return self.pointee(target, unit).map(Some).ok_or(());
                 }

@@ -26,6 +26,9 @@ const MAX_CHAIN: usize = 64;
 /// Structures in structures are looked at so far.
 const MAX_NESTED: usize = 8;
 
+/// The type of bytes in linear memory.
+const LINEAR_BYTE: &str = "wasm2so_byte";
+
 /// Bytes of a pointer in wasm.
 const POINTER: u64 = 4;
 
@@ -68,6 +71,44 @@ impl Translation<'_> {
             }
             _ => {}
         }
+    }
+
+    /// Adds the type of bytes in linear memory, by which the commands for gdb find it.
+    pub fn add_byte(&mut self) {
+        let Some(location) = Code::data_location(self.instance) else { return };
+        let root = self.id(Id { unit: 0, entry: 0 }).expect("units have a root");
+        let byte = self.add(0, root, dw::DW_TAG_base_type);
+        self.set_name(0, byte, "byte");
+        self.set(0, byte, dw::DW_AT_byte_size, AttributeValue::Udata(1));
+        let unsigned = AttributeValue::Encoding(dw::DW_ATE_unsigned);
+        self.set(0, byte, dw::DW_AT_encoding, unsigned);
+        self.set(0, byte, dw::DW_AT_allocated, AttributeValue::Udata(1));
+        let name = self.add(0, root, dw::DW_TAG_typedef);
+        self.set_name(0, name, LINEAR_BYTE);
+        self.set(0, name, dw::DW_AT_type, AttributeValue::UnitRef(byte));
+        self.set(0, name, dw::DW_AT_data_location, exprloc(location));
+    }
+
+    /// Whether an entry is the pointer in Rust's `&str`.
+    pub fn is_text(&self, id: Id) -> bool {
+        let entry = self.input.entry(id);
+        let outer = Id { entry: entry.parent, ..id };
+        entry.tag == dw::DW_TAG_member
+            && self.input.text(id, dw::DW_AT_name) == Some(b"data_ptr")
+            && self.input.text(outer, dw::DW_AT_name) == Some(b"&str")
+    }
+
+    /// A pointer like `pointer` in the output's `unit` that gdb does not follow: it
+    /// divides by the size of what the one in `&str` points to, and other names for
+    /// types have none.
+    pub fn plain_pointer(&mut self, pointer: Id, unit: usize) -> Option<AttributeValue> {
+        let root = self.id(Id { unit, entry: 0 })?;
+        let target = self.input.reference(pointer, dw::DW_AT_type)?;
+        let target = self.reference(target, unit)?;
+        let plain = self.add(unit, root, dw::DW_TAG_pointer_type);
+        self.set(unit, plain, dw::DW_AT_type, target);
+        self.set(unit, plain, dw::DW_AT_byte_size, AttributeValue::Udata(POINTER));
+        Some(AttributeValue::UnitRef(plain))
     }
 
     /// What a pointer in the output's `unit` points to that points to `target` in
