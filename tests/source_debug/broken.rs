@@ -77,3 +77,66 @@ fn broken_dwarf_is_left_out() {
     assert_eq!(ended.code, 0);
     assert!(ended.stderr.contains("left out of the wasm's DWARF: 1 "), "{}", ended.stderr);
 }
+
+/// Compiles a module by the compiler's program; tells what it warns of.
+fn warnings(folder: &Folder, name: &str, wasm: Vec<u8>) -> String {
+    let wasm = folder.file(name, wasm);
+    // In kilobytes.
+    let limit = "ulimit -v 4000000 && exec \"$@\"";
+    let compiler = compiler(&wasm);
+    let mut limited = Command::new("sh");
+    limited.args(["-c", limit, "sh"]).arg(compiler.get_program()).args(compiler.get_args());
+    let ended = run(&mut limited);
+    assert_eq!(ended.code, 0, "{name}: {}", ended.stderr);
+    super::verify(&wasm.with_extension("so"));
+    ended.stderr
+}
+
+#[test]
+fn producers_differ() {
+    let folder = Folder::new();
+    let flags = ["-O1", "-nostdlib", "-Wl,--no-entry,--export-all", "-Wno-everything"];
+    for (flag, expected) in [
+        ("-gdwarf-2", ""),
+        ("-gdwarf-3", ""),
+        ("-gdwarf-5", ""),
+        ("-fdebug-types-section", ""),
+        ("-gsplit-dwarf", "attributes that have no counterpart"),
+        ("-gline-tables-only", ""),
+    ] {
+        let flags = [&flags[..], &[flag]].concat();
+        let said = warnings(
+            &folder,
+            &format!("{flag}.wasm"),
+            wasm(&folder, "clang-22", "small.c", &flags),
+        );
+        assert!(said.contains(expected), "{flag}: {said}");
+        assert!(!expected.is_empty() || said.is_empty(), "{flag}: {said}");
+    }
+}
+
+#[test]
+fn much_dwarf_takes_no_gigabytes() {
+    let folder = Folder::new();
+    let flags = ["-O1", "-nostdlib", "-Wl,--no-entry,--export-all", "-Wno-everything"];
+    let wasm = wasm(&folder, "clang-22", "small.c", &flags);
+    let large = |more: usize| {
+        programs::with_custom(&wasm, &[], |name, data| {
+            Some(match name {
+                ".debug_info" => {
+                    // And a unit of so many bytes.
+                    let mut units = data.repeat(1500);
+                    units.extend((more as u32).to_le_bytes());
+                    units.extend([4, 0, 0, 0, 0, 0, 4]);
+                    units.resize(units.len() + more - 7, 0);
+                    units
+                }
+                ".debug_str" => [data, &b"a name of a type\0".repeat(1 << 20)].concat(),
+                _ => data.to_vec(),
+            })
+        })
+    };
+    let said = warnings(&folder, "large.wasm", large(50 << 20));
+    let expected = "left out of the wasm's DWARF: 1 compilation units, of which there are too many";
+    assert!(said.contains(expected), "{said}");
+}

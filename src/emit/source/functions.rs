@@ -185,7 +185,7 @@ impl<'a> Functions<'a, '_> {
         let input = self.translation.input;
         let base = id.and_then(|id| {
             let base = input.entry(id).value(dw::DW_AT_frame_base)?.exprloc_value()?;
-            location::parse(base, input.unit(id.unit).encoding())
+            location::parse(base, input.unit(id.unit))
         });
         let at = |row: &super::native::Row| Some((row.at?, row.range.clone()));
         let mut by_position: Vec<_> = native.rows.iter().filter_map(at).collect();
@@ -335,7 +335,7 @@ impl<'a> Functions<'a, '_> {
         let mut list = Vec::new();
         let mut understood = true;
         for (range, expression) in parts {
-            let Some(operations) = location::parse(expression, read.encoding()) else {
+            let Some(operations) = location::parse(expression, read) else {
                 understood = false;
                 continue;
             };

@@ -6,7 +6,7 @@ use super::input::Reader;
 use super::native::{self, Place, VMCTX};
 use super::ranges::{self, Ranges};
 use super::values::Values;
-use gimli::{Encoding, Expression, Operation, UnitOffset, constants as dw};
+use gimli::{Expression, Operation, UnitOffset, UnitRef, constants as dw};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use wasm2so_abi::ValType;
@@ -32,15 +32,20 @@ pub struct Frame<'a> {
     pub base: Option<&'a [Operation<Reader<'a>>]>,
 }
 
-/// The operations of an expression; `None` if it is malformed.
+/// The operations of an expression of `unit`; `None` if it is malformed.
 pub fn parse<'a>(
     expression: Expression<Reader<'a>>,
-    encoding: Encoding,
+    unit: UnitRef<'_, Reader<'a>>,
 ) -> Option<Vec<Operation<Reader<'a>>>> {
     let mut operations = Vec::new();
-    let mut iter = expression.operations(encoding);
+    let mut iter = expression.operations(unit.encoding());
     while let Some(operation) = iter.next().ok()? {
-        operations.push(operation);
+        operations.push(match operation {
+            Operation::AddressIndex { index } => {
+                Operation::Address { address: unit.address(index).ok()? }
+            }
+            other => other,
+        });
     }
     Some(operations)
 }

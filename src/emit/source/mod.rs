@@ -36,7 +36,7 @@ use gimli::write::{EndianVec, Sections};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Debug sections larger than this would take gigabytes to translate.
+/// Debug sections larger than this are not even looked at.
 const MAX_BYTES: usize = 512 << 20;
 
 /// Ranges and locations that are read, at most: so many for each byte of the
@@ -138,6 +138,10 @@ impl Dropped {
 
     fn unit(&mut self, error: gimli::Error) {
         self.add("compilation units that are malformed", || error.to_string());
+    }
+
+    fn large(&mut self) {
+        self.add("compilation units, of which there are too many", String::new);
     }
 
     fn lines(&mut self, error: gimli::Error) {

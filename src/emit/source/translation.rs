@@ -164,7 +164,7 @@ impl<'a> Translation<'a> {
             && let Some(value) = entry.value(dw::DW_AT_location)
             && let Some(expression) = value.exprloc_value()
         {
-            let operations = location::parse(expression, input.unit(id.unit).encoding());
+            let operations = location::parse(expression, input.unit(id.unit));
             let code = operations.and_then(|o| location::fixed(&o, self.instance));
             match code {
                 Some(code) => self.set(id.unit, output, dw::DW_AT_location, exprloc(code)),
@@ -212,7 +212,7 @@ impl<'a> Translation<'a> {
             V::Udata(data) => AttributeValue::Udata(data),
             V::Flag(flag) => AttributeValue::Flag(flag),
             V::Exprloc(expression) => {
-                let operations = location::parse(expression, self.input.unit(id.unit).encoding());
+                let operations = location::parse(expression, self.input.unit(id.unit));
                 let code = operations.and_then(|o| location::of_object(&o, self.instance));
                 exprloc(code.ok_or(())?)
             }
