@@ -293,8 +293,8 @@ fn computes(opcode: u8) -> bool {
 /// The locals that are set in each loop, in the order of their starts.
 fn sets_in_loops(body: &FunctionBody<'_>, left: &mut usize) -> Option<Vec<BTreeSet<u32>>> {
     let mut found: Vec<BTreeSet<u32>> = Vec::new();
-    // Of each thing that is open, the loop that it is.
-    let mut open: Vec<Option<usize>> = vec![None];
+    // Of each thing that is open, whether it is a loop.
+    let mut open = vec![false];
     let mut loops: Vec<usize> = Vec::new();
     for operator in body.get_operators_reader().ok()? {
         match operator.ok()? {
@@ -303,20 +303,19 @@ fn sets_in_loops(body: &FunctionBody<'_>, left: &mut usize) -> Option<Vec<BTreeS
                     found[innermost].insert(local_index);
                 }
             }
-            Operator::Block { .. } | Operator::If { .. } => open.push(None),
+            Operator::Block { .. } | Operator::If { .. } => open.push(false),
             Operator::Loop { .. } => {
-                open.push(Some(found.len()));
+                open.push(true);
                 loops.push(found.len());
                 found.push(BTreeSet::new());
             }
             Operator::End => {
-                if open.pop()?.is_some() {
-                    let inner = loops.pop()?;
-                    if let Some(&outer) = loops.last() {
-                        *left = left.checked_sub(found[inner].len())?;
-                        let set = found[inner].clone();
-                        found[outer].extend(set);
-                    }
+                let was_loop = open.pop()?;
+                let inner = if was_loop { loops.pop()? } else { continue };
+                if let Some(&outer) = loops.last() {
+                    *left = left.checked_sub(found[inner].len())?;
+                    let set = found[inner].clone();
+                    found[outer].extend(set);
                 }
             }
             _ => {}
@@ -357,8 +356,9 @@ mod tests {
         assert_eq!(values.same(0, &range(0, 12)), [range(0, 10)]);
         assert_eq!(values.same(0, &range(10, 13)), [range(10, 12)]);
         assert_eq!(values.same(1, &range(4, 13)), [range(4, 13)]);
-        assert_eq!(values.only(2), [0..at + 14]);
-        assert_eq!(values.only(1), [at + 4..at + 14]);
+        let (all, rest) = (0..at + 14, range(4, 14));
+        assert_eq!(values.only(2), [all]);
+        assert_eq!(values.only(1), [rest]);
         // What is said in the block holds in the block.
         assert_eq!(values.settled(&range(0, 12), false), range(0, 12));
         assert_eq!(values.settled(&range(6, 12), false), range(6, 11));
