@@ -50,7 +50,7 @@ const C: Program = Program {
         ("info args", "\"program\""),
         ("wasm view offsets", ""),
         ("bt 1", "hash (var0="),
-        ("next", "program.wasm"),
+        ("next", ""),
         ("wasm bt", " - hash"),
         ("wasm view source", ""),
         ("bt 1", "program.c:12"),

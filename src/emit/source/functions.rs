@@ -259,7 +259,9 @@ impl<'a> Functions<'a, '_> {
                     }
                     let added = self.translation.add(copy.unit, output, tag);
                     self.translation.copy(child, copy.unit, added);
-                    self.translation.allow_in(copy.unit, child);
+                    if tag == dw::DW_TAG_inlined_subroutine {
+                        self.translation.name_in(copy.unit, child, added);
+                    }
                     self.set_ranges(copy.unit, added, &ranges);
                     let inside = |call: &Call<'_>| {
                         call.at.is_some_and(|at| wasm.iter().any(|range| range.contains(&at)))
@@ -287,7 +289,7 @@ impl<'a> Functions<'a, '_> {
         let added = self.translation.add(unit, output, dw::DW_TAG_inlined_subroutine);
         let origin = self.origin(id, unit);
         self.translation.set(unit, added, dw::DW_AT_abstract_origin, origin);
-        self.translation.allow_in(unit, id);
+        self.translation.name_in(unit, id, added);
         self.set_ranges(unit, added, &native.ranges);
         let input = self.translation.input;
         if let Some(row) = at.and_then(|at| input.row(caller, at)) {

@@ -250,22 +250,38 @@ impl Translation<'_> {
         self.set(unit, member, dw::DW_AT_data_member_location, AttributeValue::Udata(0));
     }
 
-    /// Makes `function` known by its name where it is inlined into code of `unit`, of
-    /// another language, maybe: there, gdb does not decode names for linkers, but
-    /// without them makes names itself.
-    pub fn allow_in(&mut self, unit: usize, function: Id) {
+    /// Names `output` in the output's `unit`, where `function` is inlined, if that is
+    /// of another language: there, gdb neither decodes names for linkers nor makes
+    /// names of its own.
+    pub fn name_in(&mut self, unit: usize, function: Id, output: UnitEntryId) {
         let language = |unit| self.input.entry(Id { unit, entry: 0 }).value(dw::DW_AT_language);
         if language(unit) == language(function.unit) {
             return;
         }
-        let mut next = Some(function);
-        while let Some(id) = next {
-            if let Some(output) = self.id(id) {
-                self.delete(id.unit, output, dw::DW_AT_linkage_name);
+        let mut declared = function;
+        for _ in 0..MAX_CHAIN {
+            if let Some(own) = self.id(declared) {
+                self.delete(declared.unit, own, dw::DW_AT_linkage_name);
             }
             let further = [dw::DW_AT_abstract_origin, dw::DW_AT_specification];
-            next = further.into_iter().find_map(|name| self.input.reference(id, name));
+            let next = further.into_iter().find_map(|name| self.input.reference(declared, name));
+            let Some(next) = next else { break };
+            declared = next;
         }
+        let name = self.qualified(declared);
+        self.set_name(unit, output, &name);
+    }
+
+    /// An entry's name, with those of the scopes that it is in.
+    fn qualified(&self, mut id: Id) -> String {
+        let mut names = Vec::new();
+        while id.entry > 0 {
+            let name = self.input.text(id, dw::DW_AT_name).unwrap_or(b"{...}");
+            names.push(String::from_utf8_lossy(name).into_owned());
+            id.entry = self.input.entry(id).parent;
+        }
+        names.reverse();
+        names.join("::")
     }
 
     /// Names an entry of the output.
