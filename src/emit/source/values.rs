@@ -148,7 +148,7 @@ impl Values {
             }
     }
 
-    /// Whether it is known where a local that is steady has its value.
+    /// Whether a local is a parameter, which has its value from the start on.
     pub fn is_parameter(&self, local: u32) -> bool {
         local < self.params
     }
