@@ -34,7 +34,7 @@ def innermost():
     for frame in frames(gdb.selected_frame()):
         if offset_of(frame) is not None:
             return frame
-    fail("No wasm function is active here.")
+    fail("No wasm function is active here. (Sources? wasm view offsets)")
 
 
 def in_prologue(frame):
@@ -58,6 +58,16 @@ def instance():
         if not vmctx.is_optimized_out:
             return vmctx.dereference()
     fail("The instance is not known here: compile with -Og or --debug=full.")
+
+
+def native(address):
+    """The native address, `char *`, of an address in linear memory."""
+    char = gdb.lookup_type("char").pointer()
+    try:
+        byte = gdb.Value(address).cast(gdb.lookup_type("wasm2so_byte").pointer())
+        return byte.dereference().address.cast(char)
+    except gdb.error:
+        return field(instance(), "memory").cast(char) + address
 
 
 def field(vmctx, name):
@@ -121,7 +131,7 @@ Frames of the host are left out; `bt` shows them too."""
         for place, frame in enumerate(wasm):
             print(f"#{place:02}: {hexadecimal(offset_of(frame))} - {frame.name()}")
         if not wasm:
-            fail("No wasm function is active in this thread.")
+            fail("No wasm function is active in this thread. (Sources? wasm view offsets)")
 
 
 class Break(gdb.Command):
@@ -360,8 +370,7 @@ class Native(gdb.Function):
         super().__init__("wasm")
 
     def invoke(self, address):
-        char = gdb.lookup_type("char").pointer()
-        return field(instance(), "memory").cast(char) + int(address)
+        return native(int(address))
 
 
 class Offsets:

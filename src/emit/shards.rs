@@ -11,7 +11,7 @@ use crate::llvm::attrs::Attributes;
 use crate::llvm::sys::{self, Emission, FileType, StampReport};
 use crate::llvm::target::{self, Cpu};
 use crate::module::WasmModule;
-use crate::options::{Emit, OptLevel, Options};
+use crate::options::{DebugLevel, Emit, OptLevel, Options};
 use crate::translate::{self, Conventions, ShardCx};
 use inkwell::context::Context;
 use inkwell::module::Linkage;
@@ -236,6 +236,7 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
         label: input.options.audit_labels,
         variables: cx.debug.as_ref().is_some_and(|debug| debug.variables),
         stepwise,
+        sites: input.options.debug == DebugLevel::Source && input.options.opt_level > OptLevel::Og,
     };
     let (bytes, stamps, complaints) = sys::emit(&llvm, &machine, file_type, emission);
     Ok(ShardOutput { bytes, stamps, complaints })

@@ -179,6 +179,8 @@ pub struct Emission {
     pub variables: bool,
     /// Each wasm instruction has code of its own, in order.
     pub stepwise: bool,
+    /// What happens in the order of the wasm has column 1, all else has none.
+    pub sites: bool,
 }
 
 /// What [`emit`] writes.

@@ -83,8 +83,11 @@ impl Code {
         self.unsigned(value);
     }
 
-    /// Ends a part of so many bytes.
+    /// Ends a part of so many bytes, if there are any.
     pub fn piece(&mut self, bytes: u64) {
+        if bytes == 0 {
+            return;
+        }
         self.op(dw::DW_OP_piece);
         self.unsigned(bytes);
     }

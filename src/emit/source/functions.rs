@@ -4,9 +4,11 @@
 
 use super::input::{Id, Reader};
 use super::location::{self, Frame, List};
-use super::native::Instance;
+use super::native::{Call, Instance};
 use super::ranges::{self, Ranges};
 use super::translation::{Translation, exprloc, is_function};
+use super::types;
+use super::values::Values;
 use crate::module::WasmModule;
 use gimli::write::{
     Address, AttributeValue, Expression, Location, LocationList, Range as WriteRange, RangeList,
@@ -15,6 +17,7 @@ use gimli::write::{
 use gimli::{Operation, constants as dw};
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
+use std::rc::Rc;
 use wasm2so_abi::ValType;
 
 /// Entries that are made for copies of functions, at most: more than this for
@@ -31,10 +34,12 @@ pub struct Functions<'a, 'b> {
     copied: HashSet<u64>,
     /// The functions whose entry has its code already.
     placed: HashSet<u64>,
+    /// The values of locals, by where the function's body starts.
+    values: HashMap<u64, Rc<Values>>,
     /// By unit.
     code: Vec<Vec<Range<u64>>>,
-    /// Whether it is told where variables are.
-    variables: bool,
+    /// Whether the code is optimised.
+    optimised: bool,
     /// Entries that may still be made.
     left: usize,
 }
@@ -47,17 +52,21 @@ struct Copy<'a, 'n> {
     /// Its rows, ascending by position.
     by_position: Vec<(u64, Range<u64>)>,
     locals: Vec<ValType>,
+    values: Rc<Values>,
+    /// See [`Frame`].
+    in_order: Option<Ranges>,
+    repeated: bool,
     base: Option<Vec<Operation<Reader<'a>>>>,
 }
 
-/// Adds `natives`, functions of `module` whose `bodies` are at these positions;
-/// and where their variables are, if `variables` says so.
+/// Adds `natives`, functions of `module` whose `bodies` are at these positions, and
+/// whose code is `optimised` or not.
 pub fn add(
     translation: &mut Translation<'_>,
     module: &WasmModule<'_>,
     bodies: &[Range<u64>],
     natives: &[Instance],
-    variables: bool,
+    optimised: bool,
 ) {
     let input = translation.input;
     let mut entries = HashMap::new();
@@ -88,8 +97,9 @@ pub fn add(
         entries,
         copied,
         placed: HashSet::new(),
+        values: HashMap::new(),
         code: vec![Vec::new(); units],
-        variables,
+        optimised,
         left: count.saturating_mul(MAX_COPIES),
     };
     for native in natives {
@@ -108,31 +118,53 @@ fn collect_inlined(native: &Instance, bodies: &mut HashSet<u64>) {
 impl<'a> Functions<'a, '_> {
     /// A function that is not inlined.
     fn function(&mut self, native: &Instance) {
-        let Some(&id) = self.entries.get(&native.body) else { return };
-        let unit = id.unit;
-        let own = self.translation.id(id).expect("functions are there once");
-        let output = if self.copied.contains(&native.body) {
-            let root = Id { unit, entry: 0 };
-            let root = self.translation.id(root).expect("units have a root");
-            let copy = self.translation.add(unit, root, dw::DW_TAG_subprogram);
-            let origin = self.origin(id, unit);
-            self.translation.set(unit, copy, dw::DW_AT_abstract_origin, origin);
-            copy
-        } else {
-            own
-        };
-        self.placed.insert(native.body);
+        let Some((unit, id, output)) = self.subprogram(native) else { return };
         self.set_ranges(unit, output, &native.ranges);
         self.code[unit].extend(native.ranges.iter().cloned());
-        let copy = self.copy(id, unit, native);
+        let copy = self.copy(id, unit, native, false);
         let base = copy.frame(self.translation).frame_base();
         self.set_location(unit, output, dw::DW_AT_frame_base, base, &native.ranges);
-        let calls: Vec<&Instance> = native.inlined.iter().collect();
-        self.scope(&copy, id, output, calls);
+        let calls = native.outermost(&|body| self.entries.contains_key(&body));
+        match id {
+            Some(id) => self.scope(&copy, id, output, calls),
+            None => calls.into_iter().for_each(|call| self.call(&copy, unit, output, call)),
+        }
         let find = |body| self.entries.get(&body).copied();
         let Translation { output, units, files, input, .. } = &mut *self.translation;
         let program = &mut output.units.get_mut(units[unit]).line_program;
         super::lines::add(program, &mut files[unit], input, native, &find);
+    }
+
+    /// The unit, the entry in the input and that in the output of a function; nothing
+    /// if there is nothing to be said of it. Without an entry in the input it is only
+    /// what others are inlined into.
+    fn subprogram(&mut self, native: &Instance) -> Option<(usize, Option<Id>, UnitEntryId)> {
+        let root = |this: &Self, unit| {
+            let root = this.translation.id(Id { unit, entry: 0 });
+            root.expect("units have a root")
+        };
+        let Some(&id) = self.entries.get(&native.body) else {
+            let inlined = native.outermost(&|body| self.entries.contains_key(&body));
+            let unit = self.entries[&inlined.first()?.callee.body].unit;
+            let root = root(self, unit);
+            let output = self.translation.add(unit, root, dw::DW_TAG_subprogram);
+            if let Some(index) = self.index(native.body) {
+                let name = self.module.names.function(index).into_owned();
+                self.translation.set_name(unit, output, &name);
+            }
+            return Some((unit, None, output));
+        };
+        let unit = id.unit;
+        self.placed.insert(native.body);
+        if !self.copied.contains(&native.body) {
+            let own = self.translation.id(id).expect("functions are there once");
+            return Some((unit, Some(id), own));
+        }
+        let root = root(self, unit);
+        let copy = self.translation.add(unit, root, dw::DW_TAG_subprogram);
+        let origin = self.origin(id, unit);
+        self.translation.set(unit, copy, dw::DW_AT_abstract_origin, origin);
+        Some((unit, Some(id), copy))
     }
 
     /// What copies of a function, named from `unit`, are copies of.
@@ -143,32 +175,61 @@ impl<'a> Functions<'a, '_> {
         inlined.and_then(reference).or_else(|| reference(id)).expect("functions are there once")
     }
 
-    fn copy<'n>(&mut self, id: Id, unit: usize, native: &'n Instance) -> Copy<'a, 'n> {
+    fn copy<'n>(
+        &mut self,
+        id: Option<Id>,
+        unit: usize,
+        native: &'n Instance,
+        repeated: bool,
+    ) -> Copy<'a, 'n> {
         let input = self.translation.input;
-        let base = input.entry(id).value(dw::DW_AT_frame_base);
-        let base = base.and_then(|value| value.exprloc_value());
-        let base = base.and_then(|base| location::parse(base, input.unit(id.unit).encoding()));
+        let base = id.and_then(|id| {
+            let base = input.entry(id).value(dw::DW_AT_frame_base)?.exprloc_value()?;
+            location::parse(base, input.unit(id.unit))
+        });
         let at = |row: &super::native::Row| Some((row.at?, row.range.clone()));
         let mut by_position: Vec<_> = native.rows.iter().filter_map(at).collect();
         by_position.sort_by_key(|(at, range)| (*at, range.start));
-        Copy { unit, native, by_position, locals: self.locals(native.body), base }
+        let locals = self.locals(native.body);
+        let values = self.values(native.body);
+        let leads_to = |at, site| values.leads_to(at, site);
+        let in_order = self.optimised.then(|| ranges::in_order(&native.rows, leads_to));
+        Copy { unit, native, by_position, locals, values, in_order, repeated, base }
+    }
+
+    /// The index of the function with a body.
+    fn index(&self, body: u64) -> Option<u32> {
+        let start = body + self.module.code_section_start;
+        let place = self.module.bodies.binary_search_by_key(&start, |body| body.range.start);
+        Some(self.module.imported_functions + place.ok()? as u32)
     }
 
     /// Types of the locals of the function with a body.
     fn locals(&self, body: u64) -> Vec<ValType> {
-        let start = body + self.module.code_section_start;
-        let bodies = &self.module.bodies;
-        let Ok(place) = bodies.binary_search_by_key(&start, |body| body.range.start) else {
-            return Vec::new();
-        };
-        let index = self.module.imported_functions + place as u32;
+        let Some(index) = self.index(body) else { return Vec::new() };
         let mut types = self.module.signature(index).params.clone();
-        let groups = bodies[place].reader.get_locals_reader().into_iter().flatten();
+        let body = self.module.body(index).expect("it has a body");
+        let groups = body.reader.get_locals_reader().into_iter().flatten();
         for (count, ty) in groups.flatten() {
             let Ok(ty) = crate::module::value_type(ty) else { break };
             types.extend(std::iter::repeat_n(ty, count as usize));
         }
         types
+    }
+
+    /// The values of the locals of the function with a body.
+    fn values(&mut self, body: u64) -> Rc<Values> {
+        if let Some(values) = self.values.get(&body) {
+            return values.clone();
+        }
+        let values = self.index(body).map_or_else(Values::default, |index| {
+            let params = self.module.signature(index).params.len() as u32;
+            let body = self.module.body(index).expect("it has a body");
+            Values::of(&body.reader, params, self.module.code_section_start)
+        });
+        let values = Rc::new(values);
+        self.values.insert(body, values.clone());
+        values
     }
 
     /// Adds what is in `id` to `output`; also `calls`, those of the functions that
@@ -178,7 +239,7 @@ impl<'a> Functions<'a, '_> {
         copy: &Copy<'a, '_>,
         id: Id,
         output: UnitEntryId,
-        mut calls: Vec<&Instance>,
+        mut calls: Vec<Call<'_>>,
     ) {
         let input = self.translation.input;
         for &entry in &input.entry(id).children {
@@ -198,9 +259,12 @@ impl<'a> Functions<'a, '_> {
                     }
                     let added = self.translation.add(copy.unit, output, tag);
                     self.translation.copy(child, copy.unit, added);
+                    if tag == dw::DW_TAG_inlined_subroutine {
+                        self.translation.name_in(copy.unit, child, added);
+                    }
                     self.set_ranges(copy.unit, added, &ranges);
-                    let inside = |call: &&Instance| {
-                        call.call.is_some_and(|at| wasm.iter().any(|range| range.contains(&at)))
+                    let inside = |call: &Call<'_>| {
+                        call.at.is_some_and(|at| wasm.iter().any(|range| range.contains(&at)))
                     };
                     let (inner, outer) = calls.into_iter().partition(inside);
                     calls = outer;
@@ -210,12 +274,13 @@ impl<'a> Functions<'a, '_> {
             }
         }
         for call in calls {
-            self.call(copy, id, output, call);
+            self.call(copy, id.unit, output, call);
         }
     }
 
-    /// Adds a function that our optimiser inlined, called in `caller`.
-    fn call(&mut self, copy: &Copy<'a, '_>, caller: Id, output: UnitEntryId, native: &Instance) {
+    /// Adds a function that our optimiser inlined into one of the unit `caller`.
+    fn call(&mut self, copy: &Copy<'a, '_>, caller: usize, output: UnitEntryId, call: Call<'_>) {
+        let Call { at, callee: native } = call;
         let Some(&id) = self.entries.get(&native.body) else { return };
         if !self.may_add() {
             return;
@@ -224,11 +289,12 @@ impl<'a> Functions<'a, '_> {
         let added = self.translation.add(unit, output, dw::DW_TAG_inlined_subroutine);
         let origin = self.origin(id, unit);
         self.translation.set(unit, added, dw::DW_AT_abstract_origin, origin);
+        self.translation.name_in(unit, id, added);
         self.set_ranges(unit, added, &native.ranges);
         let input = self.translation.input;
-        if let Some(row) = native.call.and_then(|at| input.row(caller.unit, at)) {
-            let row = &input.units[caller.unit].rows[row];
-            if let Some(file) = self.translation.file(caller.unit, row.file, unit) {
+        if let Some(row) = at.and_then(|at| input.row(caller, at)) {
+            let row = &input.units[caller].rows[row];
+            if let Some(file) = self.translation.file(caller, row.file, unit) {
                 self.translation.set(unit, added, dw::DW_AT_call_file, file);
             }
             for (name, number) in
@@ -237,8 +303,10 @@ impl<'a> Functions<'a, '_> {
                 self.translation.set(unit, added, name, AttributeValue::Udata(number));
             }
         }
-        let inlined = self.copy(id, unit, native);
-        let calls: Vec<&Instance> = native.inlined.iter().collect();
+        let once = at.is_some_and(|at| !copy.values.is_repeated(at)) && at == native.call;
+        let repeated = copy.repeated || !once;
+        let inlined = self.copy(Some(id), unit, native, repeated);
+        let calls = native.outermost(&|body| self.entries.contains_key(&body));
         self.scope(&inlined, id, added, calls);
     }
 
@@ -250,28 +318,36 @@ impl<'a> Functions<'a, '_> {
         let entry = input.entry(id);
         let added = self.translation.add(copy.unit, output, entry.tag);
         self.translation.copy(id, copy.unit, added);
-        let location = entry.value(dw::DW_AT_location).filter(|_| self.variables);
+        let location = entry.value(dw::DW_AT_location);
         let Some(value) = location else { return };
         let read = input.unit(id.unit);
-        let mut parts: Vec<(Ranges, _)> = Vec::new();
+        let bytes = input.variable_type(id).and_then(|ty| types::size(input, ty));
+        let mut parts = Vec::new();
         if let Some(expression) = value.exprloc_value() {
-            parts.push((copy.native.ranges.clone(), expression));
+            parts.push((None, expression));
         } else if let Ok(Some(mut entries)) = read.attr_locations(value) {
             while let Ok(Some(entry)) = entries.next()
                 && self.translation.dropped.may_read()
             {
-                let wasm = entry.range.begin..entry.range.end;
-                parts.push((copy.native_ranges(&[wasm]), entry.data));
+                parts.push((Some(entry.range.begin..entry.range.end), entry.data));
             }
         }
+        let several = parts.iter().any(|(_, expression)| expression.0 != parts[0].1.0);
         let frame = copy.frame(self.translation);
         let mut list = Vec::new();
         let mut understood = true;
-        for (scope, expression) in parts {
-            match location::parse(expression, read.encoding()) {
-                Some(operations) => list.extend(frame.variable(&operations, &scope)),
-                None => understood = false,
-            }
+        for (range, expression) in parts {
+            let Some(operations) = location::parse(expression, read) else {
+                understood = false;
+                continue;
+            };
+            let scope = match frame.meant(&operations, range.as_ref(), several) {
+                Some(meant) => copy.native_ranges(&meant),
+                None => copy.native.ranges.clone(),
+            };
+            let (places, is_understood) = frame.variable(&operations, &scope, bytes);
+            list.extend(places);
+            understood &= is_understood;
         }
         if !understood {
             self.translation.dropped.location();
@@ -383,7 +459,10 @@ impl<'a> Copy<'a, '_> {
             native: self.native,
             instance: translation.instance,
             locals: &self.locals,
-            base: self.base.clone(),
+            values: &self.values,
+            in_order: self.in_order.as_ref(),
+            repeated: self.repeated,
+            base: self.base.as_deref(),
         }
     }
 }

@@ -7,11 +7,13 @@ use gimli::{
     Attribute, AttributeValue, ColumnType, DebugInfoOffset, Dwarf, EndianSlice, LittleEndian,
     UnitOffset, UnitRef, constants as dw,
 };
-use std::collections::HashMap;
 use std::ops::Range;
 
 /// What DWARF is read from.
 pub type Reader<'a> = EndianSlice<'a, LittleEndian>;
+
+/// Bytes of units that are read, at most: each takes a hundred bytes of memory.
+const MAX_INFO: usize = 40 << 20;
 
 /// Entries nested deeper than this are not read; people nest a tenth of it.
 const MAX_DEPTH: usize = 500;
@@ -30,8 +32,8 @@ pub struct Unit<'a> {
     pub header: gimli::Unit<Reader<'a>>,
     /// The entries, parents before their children; the first is the root.
     pub entries: Vec<Entry<'a>>,
-    /// Places in `entries`, by offset.
-    by_offset: HashMap<usize, usize>,
+    /// Their offsets, ascending.
+    offsets: Vec<usize>,
     /// The line table, ascending.
     pub rows: Vec<SourceRow>,
 }
@@ -89,10 +91,15 @@ impl<'a> Input<'a> {
         let mut input =
             Input { dwarf: Dwarf::load(load).expect("nothing fails"), units: Vec::new() };
         let mut headers = input.dwarf.units();
+        let mut left = MAX_INFO;
         loop {
             match headers.next() {
+                Ok(Some(header)) if header.length_including_self() > left => dropped.large(),
                 Ok(Some(header)) => match Unit::read(&input.dwarf, header, bodies, dropped) {
-                    Ok(unit) => input.units.push(unit),
+                    Ok(unit) => {
+                        left -= unit.header.header.length_including_self();
+                        input.units.push(unit);
+                    }
                     Err(error) => dropped.unit(error),
                 },
                 Ok(None) => return input,
@@ -117,23 +124,32 @@ impl<'a> Input<'a> {
     /// The entry that an attribute in `unit` names.
     pub fn target(&self, unit: usize, value: &AttributeValue<Reader<'a>>) -> Option<Id> {
         match *value {
-            AttributeValue::UnitRef(UnitOffset(offset)) => {
-                Some(Id { unit, entry: *self.units[unit].by_offset.get(&offset)? })
-            }
+            AttributeValue::UnitRef(UnitOffset(offset)) => self.at_offset(unit, offset),
             AttributeValue::DebugInfoRef(DebugInfoOffset(offset)) => {
                 let start = |unit: &Unit<'_>| Some(unit.header.header.debug_info_offset()?.0);
                 let after = self.units.partition_point(|unit| start(unit) <= Some(offset));
                 let unit = after.checked_sub(1)?;
                 let within = offset - start(&self.units[unit])?;
-                Some(Id { unit, entry: *self.units[unit].by_offset.get(&within)? })
+                self.at_offset(unit, within)
             }
             _ => None,
         }
     }
 
+    fn at_offset(&self, unit: usize, offset: usize) -> Option<Id> {
+        let entry = self.units[unit].offsets.binary_search(&offset).ok()?;
+        Some(Id { unit, entry })
+    }
+
     /// What attribute `name` of an entry names.
     pub fn reference(&self, id: Id, name: gimli::DwAt) -> Option<Id> {
         self.target(id.unit, &self.entry(id).value(name)?)
+    }
+
+    /// The type of a variable, or of what it is a copy of.
+    pub fn variable_type(&self, id: Id) -> Option<Id> {
+        let own = |id| self.reference(id, dw::DW_AT_type);
+        own(id).or_else(|| own(self.reference(id, dw::DW_AT_abstract_origin)?))
     }
 
     /// The text that attribute `name` of an entry is.
@@ -186,8 +202,8 @@ impl<'a> Unit<'a> {
         dropped: &mut Dropped,
     ) -> gimli::Result<Self> {
         let header = dwarf.unit(header)?;
-        let (entries, by_offset) = entries(&header)?;
-        let mut unit = Unit { header, entries, by_offset, rows: Vec::new() };
+        let (entries, offsets) = entries(&header)?;
+        let mut unit = Unit { header, entries, offsets, rows: Vec::new() };
         match rows(unit.header.unit_ref(dwarf), bodies) {
             Ok(rows) => unit.rows = rows,
             Err(error) => dropped.lines(error),
@@ -208,11 +224,11 @@ impl<'a> Entry<'a> {
     }
 }
 
-type Entries<'a> = (Vec<Entry<'a>>, HashMap<usize, usize>);
+type Entries<'a> = (Vec<Entry<'a>>, Vec<usize>);
 
 fn entries<'a>(unit: &gimli::Unit<Reader<'a>>) -> gimli::Result<Entries<'a>> {
     let mut entries: Vec<Entry<'a>> = Vec::new();
-    let mut by_offset = HashMap::new();
+    let mut offsets = Vec::new();
     // Places of what encloses the next one, outermost first.
     let mut open: Vec<usize> = Vec::new();
     let mut raw = unit.entries_raw(None)?;
@@ -227,6 +243,7 @@ fn entries<'a>(unit: &gimli::Unit<Reader<'a>>) -> gimli::Result<Entries<'a>> {
         };
         let mut attributes = Vec::new();
         raw.read_attributes(abbreviation.attributes(), &mut attributes)?;
+        attributes.shrink_to_fit();
         let place = entries.len();
         if open.is_empty() && place > 0 || open.len() > MAX_DEPTH {
             return Err(gimli::Error::UnsupportedOffset);
@@ -237,13 +254,13 @@ fn entries<'a>(unit: &gimli::Unit<Reader<'a>>) -> gimli::Result<Entries<'a>> {
         }
         let tag = abbreviation.tag();
         entries.push(Entry { tag, attributes, parent, children: Vec::new() });
-        by_offset.insert(offset, place);
+        offsets.push(offset);
         if abbreviation.has_children() {
             open.push(place);
         }
     }
     match entries.first().map(|root| root.tag) {
-        Some(dw::DW_TAG_compile_unit | dw::DW_TAG_partial_unit) => Ok((entries, by_offset)),
+        Some(dw::DW_TAG_compile_unit | dw::DW_TAG_partial_unit) => Ok((entries, offsets)),
         _ => Err(gimli::Error::MissingUnitDie),
     }
 }

@@ -102,9 +102,8 @@ pub fn add(
 /// The pieces of a function, ascending: those of inlined ones that have an entry
 /// are theirs.
 fn collect(function: &Instance, find: &dyn Fn(u64) -> Option<Id>, pieces: &mut Vec<Piece>) {
-    let Some(Id { unit, .. }) = find(function.body) else { return };
-    let known = |inlined: &&Instance| find(inlined.body).is_some();
-    let mut inlined: Vec<&Instance> = function.inlined.iter().filter(known).collect();
+    let inlined = function.outermost(&|body| find(body).is_some());
+    let mut inlined: Vec<&Instance> = inlined.into_iter().map(|call| call.callee).collect();
     inlined.sort_by_key(|inlined| inlined.ranges[0].start);
     let start = pieces.len();
     for inlined in &inlined {
@@ -112,8 +111,10 @@ fn collect(function: &Instance, find: &dyn Fn(u64) -> Option<Id>, pieces: &mut V
     }
     let mut taken: Vec<_> = inlined.iter().flat_map(|inlined| inlined.ranges.clone()).collect();
     taken.sort_by_key(|range| range.start);
-    let mut own = function.rows.clone();
-    super::ranges::remove(&mut own, &taken);
-    pieces.extend(own.into_iter().map(|row| Piece { row, unit }));
+    if let Some(Id { unit, .. }) = find(function.body) {
+        let mut own = function.rows.clone();
+        super::ranges::remove(&mut own, &taken);
+        pieces.extend(own.into_iter().map(|row| Piece { row, unit }));
+    }
     pieces[start..].sort_by_key(|piece| piece.row.range.start);
 }

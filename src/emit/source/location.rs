@@ -4,7 +4,9 @@
 use super::code::{self, Code};
 use super::input::Reader;
 use super::native::{self, Place, VMCTX};
-use gimli::{Encoding, Expression, Operation, UnitOffset, constants as dw};
+use super::ranges::{self, Ranges};
+use super::values::Values;
+use gimli::{Expression, Operation, UnitOffset, UnitRef, constants as dw};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use wasm2so_abi::ValType;
@@ -20,19 +22,30 @@ pub struct Frame<'a> {
     pub instance: &'a code::Instance,
     /// Types of the wasm locals.
     pub locals: &'a [ValType],
+    /// Their values.
+    pub values: &'a Values,
+    /// In optimised code: where memory is as the wasm has it there.
+    pub in_order: Option<&'a Ranges>,
+    /// The function runs several times while the one does that it is inlined into.
+    pub repeated: bool,
     /// What offsets from the frame are from, in the wasm.
-    pub base: Option<Vec<Operation<Reader<'a>>>>,
+    pub base: Option<&'a [Operation<Reader<'a>>]>,
 }
 
-/// The operations of an expression; `None` if it is malformed.
+/// The operations of an expression of `unit`; `None` if it is malformed.
 pub fn parse<'a>(
     expression: Expression<Reader<'a>>,
-    encoding: Encoding,
+    unit: UnitRef<'_, Reader<'a>>,
 ) -> Option<Vec<Operation<Reader<'a>>>> {
     let mut operations = Vec::new();
-    let mut iter = expression.operations(encoding);
+    let mut iter = expression.operations(unit.encoding());
     while let Some(operation) = iter.next().ok()? {
-        operations.push(operation);
+        operations.push(match operation {
+            Operation::AddressIndex { index } => {
+                Operation::Address { address: unit.address(index).ok()? }
+            }
+            other => other,
+        });
     }
     Some(operations)
 }
@@ -47,12 +60,60 @@ struct Needs {
 }
 
 impl Frame<'_> {
-    /// Where a variable is in `scope` that is at `expression` there.
-    pub fn variable(&self, expression: &[Operation<Reader<'_>>], scope: &[Range<u64>]) -> List {
+    /// Where in the wasm a variable is at `expression`, as is said of `range` and of
+    /// `several` ranges, or else of all of the function; `None` if it is everywhere.
+    pub fn meant(
+        &self,
+        expression: &[Operation<Reader<'_>>],
+        range: Option<&Range<u64>>,
+        several: bool,
+    ) -> Option<Ranges> {
+        let said = range.map(|range| vec![self.values.settled(range, several)]);
+        let own = locals(expression).map(|local| match range {
+            Some(range) => self.values.same(local, range),
+            None => self.values.only(local),
+        });
+        let is_frame =
+            |operation: &Operation<_>| matches!(operation, Operation::FrameOffset { .. });
+        let base = self.base.filter(|_| expression.iter().any(is_frame)).unwrap_or_default();
+        let base = locals(base).map(|local| self.values.only(local));
+        said.into_iter().chain(own).chain(base).reduce(|a, b| ranges::intersect(&a, &b))
+    }
+
+    /// The part of `scope` where it is sure that `expression` finds what it would find
+    /// in the wasm.
+    ///
+    /// Optimised code does what the wasm does in another order. A debugger sees the
+    /// values that locals had somewhere around, which is as good if they have no
+    /// others, and memory as it is.
+    fn sure(&self, expression: &[Operation<Reader<'_>>], scope: &[Range<u64>]) -> Ranges {
+        let Some(in_order) = self.in_order else { return scope.to_vec() };
+        let is_frame =
+            |operation: &Operation<_>| matches!(operation, Operation::FrameOffset { .. });
+        let base = self.base.filter(|_| expression.iter().any(is_frame)).unwrap_or_default();
+        let steady = |local| self.values.is_steady(local) && !self.repeated;
+        if !locals(expression).chain(locals(base)).all(steady) {
+            return Vec::new();
+        }
+        match reads_memory(expression) || reads_memory(base) {
+            true => ranges::intersect(scope, in_order),
+            false => scope.to_vec(),
+        }
+    }
+
+    /// Where a variable of so many `bytes` is in `scope` that is at `expression` there,
+    /// and whether all of it could be translated.
+    pub fn variable(
+        &self,
+        expression: &[Operation<Reader<'_>>],
+        scope: &[Range<u64>],
+        bytes: Option<u64>,
+    ) -> (List, bool) {
         let mut needs = Needs::default();
         self.add_needs(&mut needs, expression, true);
+        let scope = self.sure(expression, scope);
         let mut parts: Vec<(Range<u64>, Known<'_>)> =
-            scope.iter().map(|range| (range.clone(), Vec::new())).collect();
+            scope.into_iter().map(|range| (range, Vec::new())).collect();
         for local in needs.locals {
             let places = self.native.locals.get(&local).map_or(&[][..], Vec::as_slice);
             let mut narrower = Vec::new();
@@ -63,6 +124,11 @@ impl Frame<'_> {
                     if both.start >= both.end {
                         break;
                     }
+                    // That may be what it has before it is set.
+                    let is_early = place.is_constant() && !self.values.is_parameter(local);
+                    if self.in_order.is_some() && local != VMCTX && is_early {
+                        continue;
+                    }
                     let mut known = known.clone();
                     known.push((local, place));
                     narrower.push((both, known));
@@ -70,10 +136,13 @@ impl Frame<'_> {
             }
             parts = narrower;
         }
+        let count = parts.len();
         let translate = |(range, places): (Range<u64>, Known<'_>)| {
-            Some((range, self.translate(expression, &places)?))
+            Some((range, self.translate(expression, &places, bytes)?))
         };
-        join(parts.into_iter().filter_map(translate).collect())
+        let list: List = parts.into_iter().filter_map(translate).collect();
+        let understood = list.len() == count;
+        (join(list), understood)
     }
 
     /// The frame base: where there is an instance pointer.
@@ -90,7 +159,7 @@ impl Frame<'_> {
             match operation {
                 Operation::WasmLocal { index } => _ = needs.locals.insert(*index),
                 Operation::FrameOffset { .. } if frame => {
-                    if let Some(base) = &self.base {
+                    if let Some(base) = self.base {
                         self.add_needs(needs, base, false);
                     }
                     needs.locals.insert(VMCTX);
@@ -112,9 +181,11 @@ impl Frame<'_> {
         &self,
         expression: &[Operation<Reader<'_>>],
         places: &[(u32, &Place)],
+        bytes: Option<u64>,
     ) -> Option<Code> {
         let mut code = Code::default();
         let mut rest = expression;
+        let mut described = 0u64;
         loop {
             let is_piece = |operation: &Operation<_>| matches!(operation, Operation::Piece { .. });
             let end = rest.iter().position(is_piece).unwrap_or(rest.len());
@@ -127,8 +198,12 @@ impl Frame<'_> {
                     if size_in_bits % 8 == 0 =>
                 {
                     code.piece(size_in_bits / 8);
+                    described = described.checked_add(size_in_bits / 8)?;
                     rest = after;
                     if rest.is_empty() {
+                        // LLVM does not mention what is not there at the end; gdb takes
+                        // it for there.
+                        code.piece(bytes?.checked_sub(described)?);
                         return Some(code);
                     }
                 }
@@ -177,7 +252,7 @@ impl Frame<'_> {
                 }
                 Operation::WasmGlobal { index } => code.global(self.instance, index)?,
                 Operation::FrameOffset { offset } => {
-                    let base = match self.base.as_deref()? {
+                    let base = match self.base? {
                         [base @ .., Operation::StackValue] | base => base,
                     };
                     if base.iter().any(|op| matches!(op, Operation::FrameOffset { .. })) {
@@ -195,6 +270,29 @@ impl Frame<'_> {
         }
         Some(())
     }
+}
+
+/// Whether what an expression says depends on what is in memory.
+fn reads_memory(expression: &[Operation<Reader<'_>>]) -> bool {
+    let mut is_value = false;
+    for operation in expression {
+        match operation {
+            Operation::Deref { .. } | Operation::WasmGlobal { .. } => return true,
+            Operation::StackValue | Operation::ImplicitValue { .. } => is_value = true,
+            Operation::Piece { .. } if !is_value => return true,
+            Operation::Piece { .. } => is_value = false,
+            _ => {}
+        }
+    }
+    !is_value && !matches!(expression.last(), None | Some(Operation::Piece { .. }))
+}
+
+/// The locals in an expression.
+fn locals(expression: &[Operation<Reader<'_>>]) -> impl Iterator<Item = u32> {
+    expression.iter().filter_map(|operation| match operation {
+        Operation::WasmLocal { index } => Some(*index),
+        _ => None,
+    })
 }
 
 fn find<'a>(places: &[(u32, &'a Place)], index: u32) -> Option<&'a Place> {

@@ -7,7 +7,7 @@
 //! | the wasm's: wasm to sources | `input` |
 //! | units, types, all that is there once | `translation`, `types` |
 //! | functions, scopes, variables, once per copy of their code | `functions` |
-//! | where variables are | `location`, `code` |
+//! | where variables are | `location`, `values`, `code` |
 //! | the line table | `lines` |
 //! | new sections for the file | `elf` |
 //!
@@ -27,6 +27,7 @@ mod native;
 mod ranges;
 mod translation;
 mod types;
+mod values;
 
 use crate::error::Error;
 use crate::module::WasmModule;
@@ -35,7 +36,7 @@ use gimli::write::{EndianVec, Sections};
 use std::collections::BTreeMap;
 use std::path::Path;
 
-/// Debug sections larger than this would take gigabytes to translate.
+/// Debug sections larger than this are not even looked at.
 const MAX_BYTES: usize = 512 << 20;
 
 /// Ranges and locations that are read, at most: so many for each byte of the
@@ -93,10 +94,8 @@ fn translated(
     }
     let instance = code::Instance::of(module);
     let mut translation = translation::Translation::new(&input, &instance, &mut dropped);
-    // Optimised code does what the wasm does in another order: at a machine
-    // instruction of this line, a local may have its value of another.
-    let variables = level <= OptLevel::Og;
-    functions::add(&mut translation, module, &bodies, &natives, variables);
+    let optimised = level > OptLevel::Og;
+    functions::add(&mut translation, module, &bodies, &natives, optimised);
     let mut sections = Sections::new(EndianVec::new(gimli::LittleEndian));
     let written = translation.output.write(&mut sections);
     dropped.warn();
@@ -139,6 +138,10 @@ impl Dropped {
 
     fn unit(&mut self, error: gimli::Error) {
         self.add("compilation units that are malformed", || error.to_string());
+    }
+
+    fn large(&mut self) {
+        self.add("compilation units, of which there are too many", String::new);
     }
 
     fn lines(&mut self, error: gimli::Error) {

@@ -34,6 +34,33 @@ pub struct Instance {
     pub inlined: Vec<Instance>,
 }
 
+/// A function inlined into another.
+#[derive(Clone, Copy)]
+pub struct Call<'n> {
+    /// Where in the other's wasm.
+    pub at: Option<u64>,
+    /// It.
+    pub callee: &'n Instance,
+}
+
+impl Instance {
+    /// The outermost functions inlined into it of which `knows` is true.
+    pub fn outermost(&self, knows: &dyn Fn(u64) -> bool) -> Vec<Call<'_>> {
+        let mut found = Vec::new();
+        for callee in &self.inlined {
+            let at = callee.call;
+            match knows(callee.body) {
+                true => found.push(Call { at, callee }),
+                false => {
+                    let inner = callee.outermost(knows);
+                    found.extend(inner.into_iter().map(|call| Call { at, ..call }));
+                }
+            }
+        }
+        found
+    }
+}
+
 /// The instance pointer, among the locals.
 pub const VMCTX: u32 = u32::MAX;
 
@@ -44,6 +71,9 @@ pub struct Row {
     pub range: Range<u64>,
     /// Position in the wasm.
     pub at: Option<u64>,
+    /// In optimised code: it is one instruction, which comes among those that touch
+    /// memory in the order of the wasm.
+    pub in_order: bool,
 }
 
 /// Where a value is.
@@ -55,6 +85,17 @@ pub enum Place {
     Register(u16),
     /// DWARF operations compute it.
     Value(Vec<u8>),
+}
+
+impl Place {
+    /// Whether it may be a number that is no instance's own.
+    pub fn is_constant(&self) -> bool {
+        let starts = |op: u8| {
+            (dw::DW_OP_const1u.0..=dw::DW_OP_consts.0).contains(&op)
+                || (dw::DW_OP_lit0.0..=dw::DW_OP_lit31.0).contains(&op)
+        };
+        matches!(self, Place::Value(code) if code.first().is_some_and(|op| starts(*op)))
+    }
 }
 
 /// Reads what `file` says of the functions of which `bodies` are the positions,
@@ -93,17 +134,19 @@ pub fn read(file: &[u8], bodies: &[Range<u64>], code_start: u64) -> gimli::Resul
 fn rows(unit: UnitRef<'_, Reader<'_>>, code_start: u64) -> gimli::Result<Vec<Row>> {
     let Some(program) = unit.line_program.clone() else { return Ok(Vec::new()) };
     let mut found: Vec<Row> = Vec::new();
-    let mut previous: Option<(u64, Option<u64>)> = None;
+    let mut previous: Option<Row> = None;
     let mut rows = program.rows();
     while let Some((_, row)) = rows.next_row()? {
-        if let Some((start, at)) = previous.take()
-            && start < row.address()
+        if let Some(mut previous) = previous.take()
+            && previous.range.start < row.address()
         {
-            found.push(Row { range: start..row.address(), at });
+            previous.range.end = row.address();
+            found.push(previous);
         }
         if !row.end_sequence() {
             let at = row.line().and_then(|line| line.get().checked_sub(code_start));
-            previous = Some((row.address(), at));
+            let in_order = row.column() != gimli::ColumnType::LeftEdge;
+            previous = Some(Row { range: row.address()..row.address(), at, in_order });
         }
     }
     found.sort_by_key(|row| row.range.start);

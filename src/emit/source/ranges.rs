@@ -40,7 +40,7 @@ pub fn clip(rows: &[Row], ranges: &[Range<u64>]) -> Vec<Row> {
         let first = rows.partition_point(|row| row.range.end <= range.start);
         for row in rows[first..].iter().take_while(|row| row.range.start < range.end) {
             let (start, end) = (row.range.start.max(range.start), row.range.end.min(range.end));
-            parts.push(Row { range: start..end, at: row.at });
+            parts.push(Row { range: start..end, ..row.clone() });
         }
     }
     parts
@@ -68,7 +68,7 @@ pub fn replace(rows: &mut Vec<Row>, ranges: &[Range<u64>], at: Option<u64>) {
                 Some(range) => (range.start.min(row.range.end), row.at),
                 None => (row.range.end, row.at),
             };
-            parts.push(Row { range: start..end, at });
+            parts.push(Row { range: start..end, at, ..row.clone() });
             start = end;
         }
     }
@@ -83,6 +83,31 @@ pub fn fill(rows: &mut [Row]) {
         last = row.at.or(last);
         row.at = last;
     }
+}
+
+/// The code before which, in the order of the wasm, there is as much that touches
+/// memory as there is before it in the machine code: instructions of ascending
+/// `rows` that are in that order, and what is for them, as `is_for` tells.
+pub fn in_order(rows: &[Row], is_for: impl Fn(u64, u64) -> bool) -> Ranges {
+    let mut found = Vec::new();
+    let mut next: Option<(u64, u64)> = None;
+    for row in rows.iter().rev() {
+        let Some(at) = row.at else {
+            next = None;
+            continue;
+        };
+        next = match next {
+            _ if row.in_order => Some((row.range.start, at)),
+            Some((start, site)) if start == row.range.end && is_for(at, site) => {
+                Some((row.range.start, site))
+            }
+            _ => None,
+        };
+        if next.is_some() {
+            found.push(row.range.clone());
+        }
+    }
+    normal(found)
 }
 
 #[cfg(test)]
@@ -102,7 +127,7 @@ mod tests {
 
     #[test]
     fn rows() {
-        let row = |range, at| Row { range, at };
+        let row = |range, at| Row { range, at, in_order: false };
         let mut rows = vec![row(0..4, Some(10)), row(4..8, Some(20)), row(8..9, None)];
         assert_eq!(
             clip(&rows, &[1..2, 3..5]),

@@ -58,6 +58,7 @@ impl<'a> Translation<'a> {
         for unit in 0..input.units.len() {
             this.add_unit(unit);
         }
+        this.add_byte();
         for unit in 0..input.units.len() {
             for entry in 0..input.units[unit].entries.len() {
                 let id = Id { unit, entry };
@@ -163,7 +164,7 @@ impl<'a> Translation<'a> {
             && let Some(value) = entry.value(dw::DW_AT_location)
             && let Some(expression) = value.exprloc_value()
         {
-            let operations = location::parse(expression, input.unit(id.unit).encoding());
+            let operations = location::parse(expression, input.unit(id.unit));
             let code = operations.and_then(|o| location::fixed(&o, self.instance));
             match code {
                 Some(code) => self.set(id.unit, output, dw::DW_AT_location, exprloc(code)),
@@ -211,12 +212,15 @@ impl<'a> Translation<'a> {
             V::Udata(data) => AttributeValue::Udata(data),
             V::Flag(flag) => AttributeValue::Flag(flag),
             V::Exprloc(expression) => {
-                let operations = location::parse(expression, self.input.unit(id.unit).encoding());
+                let operations = location::parse(expression, self.input.unit(id.unit));
                 let code = operations.and_then(|o| location::of_object(&o, self.instance));
                 exprloc(code.ok_or(())?)
             }
             V::UnitRef(_) | V::DebugInfoRef(_) => {
                 let target = self.input.target(id.unit, &value).ok_or(())?;
+                if name == dw::DW_AT_type && self.is_text(id) {
+                    return Ok(self.plain_pointer(target, unit));
+                }
                 if name == dw::DW_AT_type && is_pointer(self.input.entry(id)) {
                     return self.pointee(target, unit).map(Some).ok_or(());
                 }

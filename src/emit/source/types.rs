@@ -26,6 +26,9 @@ const MAX_CHAIN: usize = 64;
 /// Structures in structures are looked at so far.
 const MAX_NESTED: usize = 8;
 
+/// The type of bytes in linear memory.
+const LINEAR_BYTE: &str = "wasm2so_byte";
+
 /// Bytes of a pointer in wasm.
 const POINTER: u64 = 4;
 
@@ -50,7 +53,7 @@ impl Translation<'_> {
                 self.set(unit, output, dw::DW_AT_byte_size, AttributeValue::Udata(POINTER));
             }
             dw::DW_TAG_ptr_to_member_type => {
-                let size = size(self.input, id, 0).unwrap_or(POINTER);
+                let size = size(self.input, id).unwrap_or(POINTER);
                 let unsigned = AttributeValue::Encoding(dw::DW_ATE_unsigned);
                 self.delete(unit, output, dw::DW_AT_type);
                 self.delete(unit, output, dw::DW_AT_containing_type);
@@ -68,6 +71,44 @@ impl Translation<'_> {
             }
             _ => {}
         }
+    }
+
+    /// Adds the type of bytes in linear memory, by which the commands for gdb find it.
+    pub fn add_byte(&mut self) {
+        let Some(location) = Code::data_location(self.instance) else { return };
+        let root = self.id(Id { unit: 0, entry: 0 }).expect("units have a root");
+        let byte = self.add(0, root, dw::DW_TAG_base_type);
+        self.set_name(0, byte, "byte");
+        self.set(0, byte, dw::DW_AT_byte_size, AttributeValue::Udata(1));
+        let unsigned = AttributeValue::Encoding(dw::DW_ATE_unsigned);
+        self.set(0, byte, dw::DW_AT_encoding, unsigned);
+        self.set(0, byte, dw::DW_AT_allocated, AttributeValue::Udata(1));
+        let name = self.add(0, root, dw::DW_TAG_typedef);
+        self.set_name(0, name, LINEAR_BYTE);
+        self.set(0, name, dw::DW_AT_type, AttributeValue::UnitRef(byte));
+        self.set(0, name, dw::DW_AT_data_location, exprloc(location));
+    }
+
+    /// Whether an entry is the pointer in Rust's `&str`.
+    pub fn is_text(&self, id: Id) -> bool {
+        let entry = self.input.entry(id);
+        let outer = Id { entry: entry.parent, ..id };
+        entry.tag == dw::DW_TAG_member
+            && self.input.text(id, dw::DW_AT_name) == Some(b"data_ptr")
+            && self.input.text(outer, dw::DW_AT_name) == Some(b"&str")
+    }
+
+    /// A pointer like `pointer` in the output's `unit` that gdb does not follow: it
+    /// divides by the size of what the one in `&str` points to, and other names for
+    /// types have none.
+    pub fn plain_pointer(&mut self, pointer: Id, unit: usize) -> Option<AttributeValue> {
+        let root = self.id(Id { unit, entry: 0 })?;
+        let target = self.input.reference(pointer, dw::DW_AT_type)?;
+        let target = self.reference(target, unit)?;
+        let plain = self.add(unit, root, dw::DW_TAG_pointer_type);
+        self.set(unit, plain, dw::DW_AT_type, target);
+        self.set(unit, plain, dw::DW_AT_byte_size, AttributeValue::Udata(POINTER));
+        Some(AttributeValue::UnitRef(plain))
     }
 
     /// What a pointer in the output's `unit` points to that points to `target` in
@@ -209,7 +250,42 @@ impl Translation<'_> {
         self.set(unit, member, dw::DW_AT_data_member_location, AttributeValue::Udata(0));
     }
 
-    fn set_name(&mut self, unit: usize, output: UnitEntryId, name: &str) {
+    /// Names `output` in the output's `unit`, where `function` is inlined, if that is
+    /// of another language: there, gdb neither decodes names for linkers nor makes
+    /// names of its own.
+    pub fn name_in(&mut self, unit: usize, function: Id, output: UnitEntryId) {
+        let language = |unit| self.input.entry(Id { unit, entry: 0 }).value(dw::DW_AT_language);
+        if language(unit) == language(function.unit) {
+            return;
+        }
+        let mut declared = function;
+        for _ in 0..MAX_CHAIN {
+            if let Some(own) = self.id(declared) {
+                self.delete(declared.unit, own, dw::DW_AT_linkage_name);
+            }
+            let further = [dw::DW_AT_abstract_origin, dw::DW_AT_specification];
+            let next = further.into_iter().find_map(|name| self.input.reference(declared, name));
+            let Some(next) = next else { break };
+            declared = next;
+        }
+        let name = self.qualified(declared);
+        self.set_name(unit, output, &name);
+    }
+
+    /// An entry's name, with those of the scopes that it is in.
+    fn qualified(&self, mut id: Id) -> String {
+        let mut names = Vec::new();
+        while id.entry > 0 {
+            let name = self.input.text(id, dw::DW_AT_name).unwrap_or(b"{...}");
+            names.push(String::from_utf8_lossy(name).into_owned());
+            id.entry = self.input.entry(id).parent;
+        }
+        names.reverse();
+        names.join("::")
+    }
+
+    /// Names an entry of the output.
+    pub fn set_name(&mut self, unit: usize, output: UnitEntryId, name: &str) {
         let name = AttributeValue::StringRef(self.output.strings.add(name.replace('\0', "")));
         self.set(unit, output, dw::DW_AT_name, name);
     }
@@ -251,10 +327,14 @@ fn last(input: &Input<'_>, mut id: Id) -> Option<Id> {
 }
 
 /// Bytes of an object of a type.
-fn size(input: &Input<'_>, id: Id, depth: usize) -> Option<u64> {
+pub fn size(input: &Input<'_>, id: Id) -> Option<u64> {
+    size_at(input, id, 0)
+}
+
+fn size_at(input: &Input<'_>, id: Id, depth: usize) -> Option<u64> {
     let id = last(input, id)?;
     let entry = input.entry(id);
-    let of_type = |id| size(input, input.reference(id, dw::DW_AT_type)?, depth + 1);
+    let of_type = |id| size_at(input, input.reference(id, dw::DW_AT_type)?, depth + 1);
     if depth > MAX_CHAIN {
         return None;
     }
@@ -328,7 +408,7 @@ fn end(input: &Input<'_>, id: Id) -> Option<u64> {
                 Some(value) => value.udata_value()?,
                 None => 0,
             };
-            let size = size(input, input.reference(child, dw::DW_AT_type)?, 0)?;
+            let size = size(input, input.reference(child, dw::DW_AT_type)?)?;
             start.checked_add(size)?
         };
         end = end.max(after);

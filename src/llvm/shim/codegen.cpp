@@ -48,6 +48,7 @@ struct Wasm2soEmission {
   bool label;     // a symbol at each instruction that touches memory
   bool variables; // there is debug information about variables
   bool stepwise;  // each wasm instruction has code of its own, in order
+  bool sites;     // what happens in the order of the wasm has a column
 };
 
 namespace {
@@ -56,6 +57,9 @@ namespace {
 constexpr unsigned MemoryInGs = 256;
 
 using ScopeMap = DenseMap<const MDNode *, DebugLoc>;
+
+// The column of what happens in the order of the wasm; all else has none.
+constexpr unsigned InOrder = 1;
 
 // Whether a user of the vector `V` takes its lanes apart.
 bool movesLanes(const Value &V) {
@@ -199,6 +203,8 @@ private:
     }
     if (MI.isCall())
       ++Report.calls;
+    if (How.sites && (Access ? bool(Chosen) : MI.isCall() && seesMemory(MI)))
+      setColumn(MI);
     bool Located = MI.getDebugLoc() && MI.getDebugLoc().getLine() != 0;
     // A location that LLVM left on an access may be that of its user.
     if (Access ? !Chosen || !Located : MI.isCall() && !Located) {
@@ -207,6 +213,20 @@ private:
     }
     if (How.label && (Access || MI.mayLoadOrStore()) && !MI.getPreInstrSymbol())
       label(MI, Access ? "wasm2so.access." : isProved(MI) ? "wasm2so.proved." : "wasm2so.other.");
+  }
+
+  // Whether a call stays where it is among accesses to memory.
+  static bool seesMemory(const MachineInstr &Call) {
+    return none_of(Call.operands(), [](const MachineOperand &Operand) {
+      auto *Callee = Operand.isGlobal() ? dyn_cast<Function>(Operand.getGlobal()) : nullptr;
+      return Callee && Callee->doesNotAccessMemory();
+    });
+  }
+
+  static void setColumn(MachineInstr &MI) {
+    if (const DebugLoc &Own = MI.getDebugLoc())
+      MI.setDebugLoc(DILocation::get(Own->getContext(), Own->getLine(), InOrder, Own->getScope(),
+                                     Own->getInlinedAt()));
   }
 
   // Whether `MI` touches linear memory where `version-loops` proved that it may.
