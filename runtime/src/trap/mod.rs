@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use wasm2so_abi::{NO_DETAIL, TrapCode, VmCtx, VmLayout, VmMemory};
 
-use crate::symbolize::{self, Frame};
+use crate::symbolize::{self, Frame, FrameValues, Machine};
 use crate::unwind::code::Code;
 use crate::unwind::record::Trace;
 
@@ -74,6 +74,16 @@ impl Trap {
                 place_overflow(&mut frames);
             }
             frames
+        })
+    }
+
+    /// What each of [`Trap::frames`] holds, as far as that was kept.
+    pub(crate) fn values(&self) -> Vec<FrameValues> {
+        let state = self.0.trace.state();
+        symbolize::values(&symbolize::placed_frames(&self.0.trace), |place| {
+            let memory = state?;
+            let (state, vectors) = memory.frame(place)?;
+            Some(Machine { state, vectors, memory })
         })
     }
 
