@@ -9,6 +9,7 @@ use std::sync::OnceLock;
 
 use wasm2so_abi::{NO_DETAIL, TrapCode, VmCtx, VmLayout, VmMemory};
 
+use crate::Value;
 use crate::symbolize::{self, Frame, FrameValues, Machine};
 use crate::unwind::code::Code;
 use crate::unwind::record::Trace;
@@ -75,6 +76,16 @@ impl Trap {
             }
             frames
         })
+    }
+
+    /// The values of the locals of each of [`Trap::frames`], parameters first, as far as
+    /// they are numbers, the debug information tells where they are, and they still
+    /// existed. Empty unless [`Config::keep_locals`](crate::Config::keep_locals) was set.
+    pub fn locals(&self) -> Vec<Vec<Option<Value>>> {
+        match self.0.trace.state() {
+            Some(_) => self.values().into_iter().map(|values| values.locals).collect(),
+            None => Vec::new(),
+        }
     }
 
     /// What each of [`Trap::frames`] holds, as far as that was kept.
