@@ -5,6 +5,7 @@ mod options;
 mod output;
 mod profile;
 mod running;
+mod signals;
 mod symbolize;
 mod values;
 mod watch;
@@ -63,7 +64,7 @@ fn act(options: &Options) -> Result<i32> {
         watch::start(signal, format)?;
     }
     let profiling = (options.profile.as_ref())
-        .map(|file| Profiling::start(file, options.profile_rate))
+        .map(|file| Profiling::start(file, options.profile_rate, options.trace_on))
         .transpose()?;
     let (mut dumped, mut without_locals) = (Ok(()), Vec::new());
     let result = running::run(options, |trap, store| {
@@ -73,7 +74,7 @@ fn act(options: &Options) -> Result<i32> {
             without_locals = dump.without_locals();
         }
     });
-    let profiled = profiling.map_or(Ok(()), Profiling::finish);
+    let profiled = profiling.map_or(Ok(()), |profiling| profiling.finish());
     let code = tell(result, format);
     if let (Some(path), Ok(())) = (&options.coredump, &dumped) {
         output::missing_locals(path, &without_locals);
