@@ -33,8 +33,17 @@ fn main() {
         .define("__STDC_FORMAT_MACROS", None)
         .define("__STDC_LIMIT_MACROS", None)
         .files(
-            ["codegen", "conversions", "gate", "link", "optimise", "variables", "versioning"]
-                .map(|name| format!("src/llvm/shim/{name}.cpp")),
+            [
+                "codegen",
+                "conversions",
+                "gate",
+                "link",
+                "optimise",
+                "sitevalues",
+                "variables",
+                "versioning",
+            ]
+            .map(|name| format!("src/llvm/shim/{name}.cpp")),
         )
         .compile("wasm2so_shim");
 
