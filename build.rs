@@ -38,6 +38,7 @@ fn main() {
                 "conversions",
                 "gate",
                 "link",
+                "narrowing",
                 "optimise",
                 "sitevalues",
                 "variables",

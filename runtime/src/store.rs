@@ -33,7 +33,8 @@ pub struct Config {
     /// Greatest number of bytes in all memories of the store together.
     pub max_memory: Option<u64>,
     /// Keep the state of the stack when wasm code traps, so that a
-    /// [`WasmCoreDump`](crate::WasmCoreDump) tells the values of locals.
+    /// [`WasmCoreDump`](crate::WasmCoreDump) tells the values of locals, and of which of
+    /// several instances of a module each frame is.
     pub keep_locals: bool,
 }
 

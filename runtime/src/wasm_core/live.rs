@@ -11,8 +11,8 @@ use crate::{Frame, Global, Memory as WasmMemory, StoreContext, Trap};
 
 impl<'a> WasmCoreDump<'a> {
     /// Of a trap; `store` is the one that its functions ran in, unchanged since.
-    /// Values of locals are known if [`Config::keep_locals`](crate::Config::keep_locals)
-    /// was set.
+    /// What [`Config::keep_locals`](crate::Config::keep_locals) tells of is known only if
+    /// that was set.
     pub fn of_trap(trap: &Trap, store: &'a StoreContext) -> Self {
         Self::new(trap.frames(), trap.values(), store)
     }

@@ -172,7 +172,7 @@ public:
       return false;
     for (MachineBasicBlock &MBB : MF)
       checkBlock(MBB, Noted->second);
-    endSingleConstants(MF);
+    limitConstants(MF);
     for (MachineBasicBlock &MBB : MF)
       for (MachineInstr &MI : MBB)
         restore(MI);
@@ -209,6 +209,23 @@ private:
         if (!I->isMetaInstruction() && Operand.isReg() && Operand.getReg() &&
             I->modifiesRegister(Operand.getReg(), Registers))
           return false;
+    return true;
+  }
+
+  // Whether registers and memory in which `Value` is hold all of it. What is narrower
+  // than the variable would have to be extended, which debuggers do not know; and LLVM
+  // loses track of what is stored of it.
+  static bool isWhole(const MachineInstr &Value) {
+    std::optional<uint64_t> Bits = Value.getDebugVariable()->getSizeInBits();
+    const MachineFunction &MF = *Value.getMF();
+    const TargetRegisterInfo &Registers = *MF.getSubtarget().getRegisterInfo();
+    for (const MachineOperand &Operand : Value.debug_operands())
+      if (Operand.isReg() && Operand.getReg().isPhysical() && Bits &&
+          Registers.getRegSizeInBits(Operand.getReg(), MF.getRegInfo()) < *Bits)
+        return false;
+    for (const auto &Operation : Value.getDebugExpression()->expr_ops())
+      if (Operation.getOp() == dwarf::DW_OP_deref_size && Bits && Operation.getArg(0) * 8 < *Bits)
+        return false;
     return true;
   }
 
@@ -256,7 +273,7 @@ private:
             State.empty() || Place == Noted.Variables.end() ? SiteValues::Unknown
                                                             : State[Place->second];
         bool Right = Number != SiteValues::Unknown &&
-                     untagged(Value->getDebugExpression()).first == Number;
+                     untagged(Value->getDebugExpression()).first == Number && isWhole(*Value);
         bool &IsEnded = Ended[Variable];
         if (!Right && !IsEnded) {
           end(*Value, MBB, I);
@@ -271,23 +288,25 @@ private:
     }
   }
 
-  // Of a variable that is said to be constant in the function's first block, and
-  // nothing elsewhere, LLVM says that it is everywhere.
-  static void endSingleConstants(MachineFunction &MF) {
-    MachineBasicBlock &Entry = MF.front();
-    DenseMap<DebugVariable, unsigned> Counts;
+  // If a variable is first said to be constant in the function's first block, LLVM takes
+  // for true everywhere what is said of it where its instructions are, if that is one
+  // thing; unless it once has no value.
+  static void limitConstants(MachineFunction &MF) {
+    MapVector<DebugVariable, SmallVector<MachineInstr *, 4>> Said;
     for (MachineBasicBlock &MBB : MF)
       for (MachineInstr &MI : MBB)
         if (MI.isDebugValue())
-          ++Counts[variableOf(MI)];
-    SmallVector<MachineInstr *, 8> Single;
-    for (MachineInstr &MI : Entry)
-      if (MI.isDebugValue() && Counts[variableOf(MI)] == 1 &&
-          all_of(MI.debug_operands(), [](const MachineOperand &Operand) { return Operand.isImm(); }))
-        Single.push_back(&MI);
-    if (MF.size() > 1)
-      for (MachineInstr *Value : Single)
-        end(*Value, Entry, Entry.getFirstTerminator());
+          Said[variableOf(MI)].push_back(&MI);
+    for (auto &[Variable, All] : Said) {
+      MachineInstr &First = *All.front();
+      auto SaysTheSame = [&](const MachineInstr *Other) { return Other->isEquivalentDbgInstr(First); };
+      bool IsConstant = all_of(First.debug_operands(),
+                               [](const MachineOperand &Operand) { return Operand.isImm(); });
+      if (!IsConstant || First.getParent() != &MF.front() ||
+          (All.size() >= MF.size() && all_of(All, SaysTheSame)))
+        continue;
+      end(First, MF.front(), First.getIterator());
+    }
   }
 
   void restore(MachineInstr &MI) const {
