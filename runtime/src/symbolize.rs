@@ -1,7 +1,7 @@
 //! Names for recorded frames: the function, the wasm byte offset and what was
 //! inlined, from the `.so`'s own debug information, where the line number is the
-//! offset; from there to the sources, by the wasm's. Used outside of signal
-//! handlers only.
+//! offset; from there to the sources, by the wasm's. Also the values of locals, if the
+//! frames' state was kept. Used outside of signal handlers only.
 
 mod dwarf;
 pub(crate) mod host;

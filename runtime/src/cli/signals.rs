@@ -13,8 +13,6 @@ pub fn wait_for(
     mut on_signal: impl FnMut(c_int) + Send + 'static,
 ) -> io::Result<()> {
     let set = set(signals.iter().copied().filter(|&signal| !is_ignored(signal)));
-    // SAFETY: a valid set.
-    unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, &set, ptr::null_mut()) };
     let wait = move || {
         let mut received = 0;
         // SAFETY: valid pointers.
@@ -22,11 +20,24 @@ pub fn wait_for(
             on_signal(received);
         }
     };
-    thread::Builder::new().name(name.into()).spawn(wait).map(drop)
+    // The thread begins with this: all that others wait for goes to them.
+    let mut all = MaybeUninit::uninit();
+    let mut before = MaybeUninit::uninit();
+    // SAFETY: the first set is filled, then the second by the call.
+    unsafe {
+        libc::sigfillset(all.as_mut_ptr());
+        libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), before.as_mut_ptr());
+    }
+    let started = thread::Builder::new().name(name.into()).spawn(wait);
+    // SAFETY: both sets are filled.
+    unsafe {
+        libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set, ptr::null_mut());
+    }
+    started.map(drop)
 }
 
-/// Ends the process as `signal` would have ended it. It must be blocked in all other
-/// threads.
+/// Ends the process as `signal` would have ended it, if it waits for that.
 pub fn end_by(signal: c_int) -> ! {
     // SAFETY: no other code relies on what is done at this signal.
     unsafe {
