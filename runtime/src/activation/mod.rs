@@ -149,7 +149,7 @@ impl Left {
                 // SAFETY: what was recorded last is this trap's, nothing ran on the
                 // stacks since, and the modules that ran are alive by the promise made
                 // to `enter`.
-                let trace = unsafe { (*recorder).to_trace_with_state(activation) };
+                let trace = unsafe { (*recorder).trace_with_state(activation) };
                 Exit::Trap(Trap::new(code, detail, trace))
             }
             Left::Host(error) => Exit::Host(error),

@@ -67,7 +67,7 @@ impl Recorder {
         self.walker.walk(context, activation, |frame, _| self.frames.push(frame))
     }
 
-    /// Lets [`Recorder::to_trace_with_state`] find the state of what was recorded
+    /// Lets [`Recorder::trace_with_state`] find the state of what was recorded
     /// last, which began at `origin`. Safe to call in a signal handler.
     pub(crate) fn keep_origin(&mut self, origin: Origin) {
         self.origin = Some(origin);
@@ -120,7 +120,7 @@ impl Recorder {
     /// # Safety
     /// The modules of all frames must still be registered, and nothing on the stacks
     /// of `activation` and those around it overwritten since.
-    pub(crate) unsafe fn to_trace_with_state(&mut self, activation: &Activation) -> Trace {
+    pub(crate) unsafe fn trace_with_state(&mut self, activation: &Activation) -> Trace {
         // SAFETY: passed on to the caller.
         let mut trace = unsafe { self.to_trace() };
         if let Some(origin) = self.origin.take() {
