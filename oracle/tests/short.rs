@@ -52,7 +52,7 @@ fn locals_are_right_or_missing() {
     let report = report("locals", |report| {
         report.locals = Some(Locals::default());
         cases::run(&folder, &Build::all()[..1], report)?;
-        smith::run(1, 0, 10, &Build::all()[..1], report)
+        smith::run(1, 0, 5, &Build::all()[..1], report)
     });
     let Locals { all, kept, known } = report.locals.expect("compared");
     assert!(known > 5000 && known < kept && kept < all, "{report}");

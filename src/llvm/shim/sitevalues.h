@@ -5,7 +5,8 @@
 // or as it will be. At a site, where a trap's trace or a core dump looks at it, that
 // would be a wrong value. So what each variable is at each site is noted before
 // code generation; and where the finished code says otherwise, it is made to say
-// nothing.
+// nothing. What the optimiser lost before that is not found: a change that was said in
+// an empty block, say, with which it removed the block.
 //
 // A variable's value is named by a number that its expression carries through code
 // generation, in an operation that means nothing here (DW_OP_LLVM_tag_offset). A site
