@@ -40,6 +40,9 @@ fn main() {
                 "gate",
                 "link",
                 "optimise",
+                "narrowing",
+                "optimise",
+                "sitevalues",
                 "variables",
                 "versioning",
             ]

@@ -9,7 +9,10 @@ use std::process::Command;
 use support::dump::{Dump, Frame, Instance};
 use support::process::{Folder, run};
 use wasm2so::options::OptLevel;
-use wasmrun::{CallError, Config, Imports, Module, Store, Value, WasmCoreDump};
+use wasmrun::{
+    CallError, Config, Func, FuncType, Imports, Memory, MemoryType, Module, Store, ValType, Value,
+    WasmCoreDump,
+};
 
 const TRAPS: &str = r#"(module $traps
     (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
@@ -193,4 +196,105 @@ fn instances_share_what_they_import() {
     assert_eq!(dump.globals, ["I32Const { value: 2 }", "I64Const { value: 7 }"]);
     let [(memory, None)] = &dump.memories[..] else { panic!("one memory") };
     assert_eq!((memory.len(), memory[5]), (65536, 6));
+}
+
+/// Traps at the load, with something in every local; `$inner` is inlined at -O3.
+const LOCALS: &str = r#"(module
+    (memory 1)
+    (func $inner (param $address i32) (param $scale f32) (result f32)
+        (local $doubled i64) (local $vector v128)
+        (local.set $doubled (i64.mul (i64.extend_i32_s (local.get $address)) (i64.const 2)))
+        (f32.mul (f32.load (local.get $address)) (f32.convert_i64_s (local.get $doubled))))
+    (func (export "run") (param $address i32) (param $wide i64) (param $half f32) (result f64)
+        (local $double f64) (local $nothing externref) (local $count i32)
+        (local.set $double (f64.promote_f32 (local.get $half)))
+        (loop $again
+            (local.set $count (i32.add (local.get $count) (i32.const 1)))
+            (br_if $again (i32.lt_u (local.get $count) (i32.const 7))))
+        (local.set $double (f64.add (local.get $double)
+            (f64.promote_f32 (call $inner (local.get $address) (local.get $half)))))
+        (f64.add (f64.convert_i64_s (local.get $wide)) (local.get $double))))"#;
+
+#[test]
+fn locals_have_their_values() {
+    let inner = ["I32(-2147483644)", "F32(Ieee32(1056964608))", "I64(-4294967288)", "Missing"];
+    let outer = [
+        "I32(-2147483644)",
+        "I64(5000000000)",
+        "F32(Ieee32(1056964608))",
+        "F64(Ieee64(4602678819172646912))",
+        "Missing",
+        "I32(7)",
+    ];
+    for options in [&["-Og"][..], &["-O0", "--debug=full"], &["-O3", "--debug=full"], &[]] {
+        let folder = Folder::new();
+        folder.compile("locals", LOCALS, options);
+        let args = ["--coredump", "dump", "--invoke", "run", "locals.so"];
+        let values = ["-2147483644", "5000000000", "0.5"];
+        let mut command = support::wasmrun();
+        let ended = run(command.current_dir(folder.path()).args(args).args(values));
+        assert_eq!(ended.code, 134, "{}", ended.stderr);
+        let dump = Dump::read(&folder.path().join("dump"));
+        let frames: Vec<&[String]> = dump.threads[0].1.iter().map(|f| &*f.locals).collect();
+        let hint = ended.stderr.contains("\ndump has no values of locals in ");
+        assert_eq!(hint, options.is_empty(), "{}", ended.stderr);
+        match options {
+            // Parameters are known to be there.
+            [] => assert_eq!(frames, [&["Missing"; 2][..], &["Missing"; 3]]),
+            ["-O3", ..] => {
+                let all = frames.concat();
+                let truth = [&inner[..], &outer].concat();
+                assert_eq!(all.len(), truth.len(), "{all:?}");
+                let known = all.iter().zip(&truth).filter(|(value, truth)| value == truth).count();
+                let missing = all.iter().filter(|value| *value == "Missing").count();
+                // What is missing anyway is in both.
+                assert!(known + missing == all.len() + 2 && known > 4, "{all:?}");
+            }
+            _ => assert_eq!(frames, [&inner[..], &outer], "{options:?}"),
+        }
+    }
+}
+
+/// Adds to its own global, then calls the next instance, or traps.
+const LINK: &str = r#"(module $link
+    (import "" "next" (func $next (param i32)))
+    (import "" "memory" (memory 1))
+    (global $own (mut i32) (i32.const 0))
+    (func $add (param $n i32) (global.set $own (local.get $n)))
+    (func (export "go") (param $n i32)
+        (call $add (local.get $n))
+        (if (i32.eq (local.get $n) (i32.const 3)) (then unreachable))
+        (call $next (i32.add (local.get $n) (i32.const 1)))))"#;
+
+#[test]
+fn instances_of_one_module_are_told_apart() {
+    for level in [OptLevel::O0, OptLevel::O3] {
+        let folder = Folder::new();
+        let so = folder.path().join("link.so");
+        support::compile(&support::wat(LINK), "link", &so, &support::options(level));
+        let module = Module::load(so).expect("it loads");
+        let mut store = Store::new(Config { keep_locals: true, ..Config::default() });
+        let ty = MemoryType { min: 1, max: None };
+        let memory = Memory::new(&mut store, ty).expect("there is memory");
+        let ty = FuncType::new([ValType::I32], []);
+        let mut next = Func::new(&mut store, ty, |_, _, _| Ok(()));
+        // The one that is made last calls those before it.
+        for _ in 0..4 {
+            let mut imports = Imports::new();
+            imports.define("", "next", next).define("", "memory", memory);
+            let link = wasmrun::Instance::new(&mut store, &module, &imports).expect("it links");
+            next = link.func(&store, "go").expect("exported");
+        }
+        let Err(CallError::Trap(trap)) = next.call(&mut store, &[Value::I32(1)]) else { panic!() };
+        let mut bytes = Vec::new();
+        WasmCoreDump::of_trap(&trap, &store).write(&mut bytes).expect("there is room");
+        let dump = Dump::parse(&bytes);
+        assert_eq!(dump.modules.len(), 1);
+        let instance = |global| Instance { module: 0, memories: vec![0], globals: vec![global] };
+        assert_eq!(dump.instances, [instance(0), instance(1), instance(2)]);
+        let globals = [3, 2, 1].map(|value| format!("I32Const {{ value: {value} }}"));
+        assert_eq!(dump.globals, globals);
+        let frames = dump.threads[0].1.iter();
+        assert_eq!(frames.map(|frame| frame.instance).collect::<Vec<_>>(), [0, 1, 2]);
+    }
 }

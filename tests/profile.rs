@@ -9,7 +9,9 @@ mod firefox;
 mod perf;
 
 use std::collections::BTreeMap;
+use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
+use std::time::Duration;
 use support::process::{Ended, Folder, run};
 use support::truth::Truth;
 use wasm2so::options::OptLevel;
@@ -156,6 +158,34 @@ fn however_the_program_ends_the_profile_is_written() {
     let mut command = support::wasmrun();
     command.current_dir(program.folder.path()).args(["--profile", "p.json", "missing.so"]);
     run(&mut command).failed(1, &["missing.so"]);
+}
+
+#[test]
+fn a_signal_that_ends_the_program_lets_the_profile_be_written() {
+    let program = Program::new(OptLevel::O3);
+    for (name, signal) in [("INT", 2), ("TERM", 15)] {
+        let mut command = support::wasmrun();
+        command.current_dir(program.folder.path()).args(["--profile", "p.folded", "split.so"]);
+        let mut child = command.args(["split", "1000000"]).spawn().expect("it can be run");
+        // Long enough for it to start, and to be seen at work.
+        std::thread::sleep(Duration::from_millis(500));
+        let status = child.try_wait().expect("it is ours");
+        assert_eq!(status, None, "it ended by itself");
+        run(Command::new("kill").arg(format!("-{name}")).arg(child.id().to_string())).succeeded();
+        let status = child.wait().expect("it is ours");
+        assert_eq!(status.signal(), Some(signal), "{status}");
+        assert!(total(&program.folded("p.folded"), "hot") > 10);
+        std::fs::remove_file(program.folder.path().join("p.folded")).unwrap();
+        assert_eq!(program.folder.names(), ["split.so", "split.wasm"]);
+    }
+    // One that is ignored stays so.
+    let wasmrun = support::wasmrun();
+    let wasmrun = wasmrun.get_program().to_str().expect("UTF-8");
+    let script = format!(
+        "trap '' INT; {wasmrun} --profile p.folded split.so split 60 & kill -INT $!; wait $!"
+    );
+    let mut bash = Command::new("bash");
+    run(bash.current_dir(program.folder.path()).args(["-c", &script])).succeeded();
 }
 
 #[test]

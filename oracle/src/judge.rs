@@ -51,7 +51,7 @@ impl Judge {
         // Of a module whose start function fails, nobody gets hold of an instance.
         let instance = run.instance.filter(|_| run.started);
         let state = instance.map(|instance| state(&run.store, instance)).unwrap_or_default();
-        Ok(Execution { outcome, state })
+        Ok(Execution { outcome, state, locals: Vec::new() })
     }
 
     /// Runs a case and tells how often each site was executed, by offset.

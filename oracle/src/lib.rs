@@ -7,7 +7,8 @@
 //! is compared with what the unmodified module reports when `wasm2so` has
 //! compiled it ([`subject`]): the kind of trap, the number of frames, and of
 //! each the function and the offset; also results, exported memories and
-//! globals.
+//! globals. On request, the values of [`locals`] in each frame are compared, too, with
+//! those in code that keeps them all.
 //!
 //! Cases come from [`smith`] (random modules), [`inject`] (real programs that
 //! can be made to trap at thousands of their sites), [`loops`] (random loops over
@@ -22,6 +23,7 @@ pub mod inject;
 pub mod judge;
 pub mod kinds;
 pub mod layout;
+pub mod locals;
 pub mod loops;
 pub mod random;
 pub mod record;

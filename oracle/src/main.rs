@@ -36,6 +36,9 @@ struct Arguments {
     /// Where to write what is wrong.
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/oracle"))]
     output: PathBuf,
+    /// Compare the values of locals, too.
+    #[arg(long)]
+    locals: bool,
     /// Go on after the first mistake.
     #[arg(long)]
     keep_going: bool,
@@ -78,6 +81,7 @@ fn main() -> Result<ExitCode> {
     for (source, program) in runs {
         let start = Instant::now();
         let mut report = Report::new(&arguments.output);
+        report.locals = arguments.locals.then(Default::default);
         arguments.run(source, program, &builds, &mut report)?;
         let seconds = start.elapsed().as_secs_f64();
         println!("{source:?} {program} at {names}: {report}  {seconds:.1} s");

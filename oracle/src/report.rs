@@ -3,6 +3,7 @@
 
 use crate::case::{Case, Surroundings};
 use crate::judge::Judge;
+use crate::locals::Locals;
 use crate::subject::{Build, Subject};
 use crate::trace::{Execution, Outcome, Verdict, judge, side_by_side};
 use anyhow::Result;
@@ -31,6 +32,8 @@ pub struct Report {
     pub overflows: usize,
     /// Cases that cannot be compared, by reason.
     pub skipped: BTreeMap<String, usize>,
+    /// If the values of locals are compared.
+    pub locals: Option<Locals>,
     /// What is wrong, each with both traces.
     pub wrong: Vec<String>,
     /// Where to write modules that are wrong.
@@ -72,7 +75,7 @@ impl Report {
         let Trial { name, wasm, judge } = trial;
         let mut subjects = Vec::new();
         for build in builds {
-            match Subject::new(wasm, build) {
+            match Subject::new(wasm, build, self.locals.is_some()) {
                 Ok((subject, stamps)) => {
                     subjects.push((build, subject));
                     self.accesses += stamps.accesses;
@@ -86,6 +89,10 @@ impl Report {
                 Err(e) => self.wrong(name, wasm, format!("{name} at {build}: {e:#}\n"))?,
             }
         }
+        let reference = match self.locals {
+            Some(_) => Some(Subject::new(wasm, &Build::with_all_locals(), true)?.0),
+            None => None,
+        };
         self.modules += 1;
         for case in cases {
             let truth = judge.run(case, surroundings)?;
@@ -93,11 +100,18 @@ impl Report {
                 *self.skipped.entry(reason.clone()).or_default() += 1;
                 continue;
             }
+            let reference = reference.as_ref().map(|subject| subject.run(case, surroundings));
             for (build, subject) in &subjects {
                 let reported = subject.run(case, surroundings);
                 if let Verdict::Wrong(what) = self.count(&truth, &reported) {
                     let traces = side_by_side(&truth, &reported);
                     let text = format!("{name} at {build}, {case:?}: {what} differs\n{traces}");
+                    self.wrong(name, wasm, text)?;
+                } else if let (Some(locals), Some(reference)) = (&mut self.locals, &reference)
+                    && let Some(what) = locals.compare(reference, &reported)
+                {
+                    let traces = side_by_side(reference, &reported);
+                    let text = format!("{name} at {build}, {case:?}: {what}\n{traces}");
                     self.wrong(name, wasm, text)?;
                 }
             }
@@ -147,6 +161,9 @@ impl fmt::Display for Report {
         }
         let deep = |least| self.depths.range(least..).map(|(_, count)| count).sum::<usize>();
         writeln!(f, "  with ≥ 2 frames {}, ≥ 4 {}, ≥ 8 {}", deep(2), deep(4), deep(8))?;
+        if let Some(locals) = &self.locals {
+            writeln!(f, "{locals}")?;
+        }
         for (reason, count) in &self.skipped {
             writeln!(f, "  {count:>8} not compared: {reason}")?;
         }

@@ -9,7 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex};
 use wasm2so::llvm::sys::StampReport;
-use wasm2so::options::{OptLevel, Options};
+use wasm2so::options::{DebugLevel, OptLevel, Options};
 use wasmrun::{
     CallError, Caller, Config, Extern, ExternType, Func, Global, HostError, Imports, Instance,
     InstantiateError, Memory, Module, Store, StoreContext, Table, Trap, Value,
@@ -18,6 +18,7 @@ use wasmrun::{
 /// A module, compiled.
 pub struct Subject {
     module: Module,
+    keep_locals: bool,
     /// Traces read the file's debug information when they are first asked for.
     _directory: tempfile::TempDir,
 }
@@ -33,6 +34,11 @@ pub struct Build {
 }
 
 impl Build {
+    /// That in which all locals are kept.
+    pub fn with_all_locals() -> Build {
+        Build { level: OptLevel::Og, cpu: "native".to_owned() }
+    }
+
     /// What the oracle tries by itself, the most telling first.
     pub fn all() -> Vec<Build> {
         ["3", "3@x86-64-v2", "2", "0"].map(|text| text.parse().expect("well-formed")).into()
@@ -62,32 +68,39 @@ impl fmt::Display for Build {
 }
 
 impl Subject {
-    /// Compiles and loads `wasm`; also what the compiler itself says of the
-    /// sites.
+    /// Compiles and loads `wasm`, to be asked for the values of locals if
+    /// `keep_locals`; also what the compiler itself says of the sites.
     ///
     /// # Errors
     /// When that fails.
-    pub fn new(wasm: &[u8], build: &Build) -> Result<(Subject, StampReport)> {
+    pub fn new(wasm: &[u8], build: &Build, keep_locals: bool) -> Result<(Subject, StampReport)> {
         let directory = tempfile::tempdir()?;
         let file = directory.path().join("subject.so");
         let Build { level, cpu } = build.clone();
-        let options = Options { opt_level: level, cpu, ..Options::default() };
+        let mut options = Options { opt_level: level, cpu, ..Options::default() };
+        if keep_locals {
+            options.debug = DebugLevel::Full;
+        }
         let summary = wasm2so::compile(wasm, "subject.wasm", &file, &options, &())?;
-        let subject = Subject { module: Module::load(&file)?, _directory: directory };
+        let subject = Subject { module: Module::load(&file)?, keep_locals, _directory: directory };
         Ok((subject, summary.stamps))
     }
 
     /// What a case comes to.
     pub fn run(&self, case: &Case, surroundings: &Surroundings<'_>) -> Execution {
-        let mut store = Store::new(Config { max_stack: 256 << 20, ..Config::default() });
+        let keep_locals = self.keep_locals;
+        let config = Config { max_stack: 256 << 20, keep_locals, ..Config::default() };
+        let mut store = Store::new(config);
         let host: Shared = Arc::new(Mutex::new((surroundings.host)()));
         let mut instance = None;
-        let outcome = match self.execute(&mut store, case, &host, &mut instance) {
-            Ok(results) => Outcome::Returned(results.iter().map(comparable).collect()),
-            Err(failure) => failure,
+        let (outcome, locals) = match self.execute(&mut store, case, &host, &mut instance) {
+            Ok(results) => {
+                (Outcome::Returned(results.iter().map(comparable).collect()), Vec::new())
+            }
+            Err(Failure { outcome, locals }) => (outcome, locals),
         };
         let state = instance.map(|instance| state(&store, instance)).unwrap_or_default();
-        Execution { outcome, state }
+        Execution { outcome, state, locals }
     }
 
     fn execute(
@@ -96,8 +109,8 @@ impl Subject {
         case: &Case,
         host: &Shared,
         made: &mut Option<Instance>,
-    ) -> Result<Vec<Value>, Outcome> {
-        let unusable = |e: &dyn std::fmt::Display| Outcome::Unusable(e.to_string());
+    ) -> Result<Vec<Value>, Failure> {
+        let unusable = |e: &dyn std::fmt::Display| Failure::from(Outcome::Unusable(e.to_string()));
         let mut imports = Imports::new();
         for import in self.module.imports() {
             if imports.get(&import.module, &import.name).is_none() {
@@ -124,26 +137,38 @@ impl Subject {
 
 type Shared = Arc<Mutex<Box<dyn Host>>>;
 
-fn failure(error: CallError) -> Outcome {
+/// What a case that did not return comes to.
+struct Failure {
+    outcome: Outcome,
+    locals: Vec<Vec<Option<Value>>>,
+}
+
+impl From<Outcome> for Failure {
+    fn from(outcome: Outcome) -> Self {
+        Failure { outcome, locals: Vec::new() }
+    }
+}
+
+fn failure(error: CallError) -> Failure {
     match error {
         CallError::Trap(trap) => trapped(&trap),
         CallError::Host(error) => host_failure(error),
-        other => Outcome::Unusable(other.to_string()),
+        other => Outcome::Unusable(other.to_string()).into(),
     }
 }
 
 /// A trap behind a host function arrives as that function's error.
-fn host_failure(error: HostError) -> Outcome {
+fn host_failure(error: HostError) -> Failure {
     match error.downcast::<CallError>() {
         Ok(error) => failure(*error),
         Err(error) => match error.downcast::<host::Exit>() {
-            Ok(exit) => Outcome::Exited(exit.0),
-            Err(error) => Outcome::Unusable(error.to_string()),
+            Ok(exit) => Outcome::Exited(exit.0).into(),
+            Err(error) => Outcome::Unusable(error.to_string()).into(),
         },
     }
 }
 
-fn trapped(trap: &Trap) -> Outcome {
+fn trapped(trap: &Trap) -> Failure {
     let frames = trap.frames().iter().map(|frame| match frame {
         wasmrun::Frame::Wasm(frame) => Frame::Wasm {
             function: frame.func_index,
@@ -152,7 +177,8 @@ fn trapped(trap: &Trap) -> Outcome {
         wasmrun::Frame::Host => Frame::Host,
         wasmrun::Frame::Omitted(count) => Frame::Omitted(*count),
     });
-    Outcome::Trapped(trap.code(), frames.collect())
+    let outcome = Outcome::Trapped(trap.code(), frames.collect());
+    Failure { outcome, locals: trap.locals() }
 }
 
 /// What a module imports.

@@ -40,6 +40,8 @@ pub struct Execution {
     pub outcome: Outcome,
     /// What it left in the exported memories and globals.
     pub state: Vec<(String, State)>,
+    /// The values of the locals of the frames, if they were kept.
+    pub locals: Vec<Vec<Option<Value>>>,
 }
 
 /// What an export holds at the end.
@@ -159,7 +161,7 @@ mod tests {
         let frame =
             |&offset: &u32| Frame::Wasm { function: Some(offset >> 8), offset: Some(offset) };
         let frames = offsets.iter().map(frame).collect();
-        Execution { outcome: Outcome::Trapped(code, frames), state: Vec::new() }
+        Execution { outcome: Outcome::Trapped(code, frames), state: Vec::new(), locals: Vec::new() }
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! wasm2so-oracle -- --help`.
 
 use std::path::Path;
+use wasm2so_oracle::locals::Locals;
 use wasm2so_oracle::report::Report;
 use wasm2so_oracle::subject::Build;
 use wasm2so_oracle::{cases, kinds, loops, smith};
@@ -42,4 +43,17 @@ fn random_loops() {
     let builds = &Build::all()[..2];
     let report = report("loops", |report| loops::run(1, 0, 40, builds, report));
     assert!(report.traps() > 10_000, "{report}");
+}
+
+/// Beside those of all else that is judged here.
+#[test]
+fn locals_are_right_or_missing() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("cases");
+    let report = report("locals", |report| {
+        report.locals = Some(Locals::default());
+        cases::run(&folder, &Build::all()[..1], report)?;
+        smith::run(1, 0, 5, &Build::all()[..1], report)
+    });
+    let Locals { all, kept, known } = report.locals.expect("compared");
+    assert!(known > 2500 && known < kept && kept < all, "{report}");
 }

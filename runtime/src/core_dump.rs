@@ -7,9 +7,9 @@ mod process;
 mod wasm;
 
 use crate::symbolize::Frame;
-use crate::unwind::arch::Registers;
 use crate::unwind::cursor::{Caller, Cfi, Cursor, StepError};
-use crate::{LoadError, Module};
+use crate::unwind::state::FrameState;
+use crate::{LoadError, Module, WasmFrame};
 use image::Image;
 use process::Process;
 use std::collections::{BTreeSet, HashMap};
@@ -143,26 +143,34 @@ impl CoreDump {
     /// What was on the stack of `thread`, from the innermost outwards, without
     /// the host's frames outside of all wasm.
     pub fn stack(&self, thread: &CoreThread) -> Vec<Frame> {
-        let mut frames = Vec::new();
+        self.placed_stack(thread).0.into_iter().map(|(_, frame)| frame).collect()
+    }
+
+    /// The same, each frame with its place among all those of the machine code; and
+    /// what state those are in.
+    fn placed_stack(&self, thread: &CoreThread) -> (Vec<(usize, Frame)>, Vec<FrameState>) {
+        let (mut frames, mut states) = (Vec::new(), Vec::new());
+        let is_host = |(_, frame): &(usize, Frame)| *frame == Frame::Host;
         // Recursion repeats few program counters often.
-        let mut known: HashMap<u64, Vec<Frame>> = HashMap::new();
-        let end = self.walk(thread, |pc, _| match self.module_around(pc) {
-            Some((module, bias)) => {
-                let found = known.entry(pc).or_insert_with(|| {
-                    module.frames_at(pc - bias).into_iter().map(Frame::Wasm).collect()
-                });
-                frames.extend_from_slice(found);
+        let mut known: HashMap<u64, Vec<WasmFrame>> = HashMap::new();
+        let end = self.walk(thread, |pc, state| {
+            let place = states.len();
+            states.push(state);
+            match self.module_around(pc) {
+                Some((module, bias)) => {
+                    let found = known.entry(pc).or_insert_with(|| module.frames_at(pc - bias));
+                    let found = found.iter().cloned();
+                    frames.extend(found.map(|frame| (place, Frame::Wasm(frame))));
+                }
+                None if frames.last().is_some_and(is_host) => {}
+                None => frames.push((place, Frame::Host)),
             }
-            None if frames.last() != Some(&Frame::Host) => frames.push(Frame::Host),
-            None => {}
         });
         if end != Some(StepError::Outermost) {
             tracing::warn!(thread = thread.id, "the stack cannot be followed to its end");
         }
-        if frames.last() == Some(&Frame::Host) {
-            frames.pop();
-        }
-        frames
+        frames.pop_if(|last| is_host(last));
+        (frames, states)
     }
 
     /// The module around an address, and what its addresses differ by.
@@ -175,12 +183,12 @@ impl CoreDump {
         self.images.iter().find(|image| image.range.contains(&pc))
     }
 
-    /// Visits where each frame is, and its registers, and tells why it ended;
-    /// nothing if no image is there.
+    /// Visits where each frame is, and its state, and tells why it ended; nothing if no
+    /// image is there.
     fn walk(
         &self,
         thread: &CoreThread,
-        mut visit: impl FnMut(u64, &Registers),
+        mut visit: impl FnMut(u64, FrameState),
     ) -> Option<StepError> {
         let read = |address| self.process.read_word(address);
         let mut cursor = Cursor::new();
@@ -190,9 +198,10 @@ impl CoreDump {
         let mut innermost = true;
         loop {
             let pc = registers.pc().wrapping_sub(u64::from(after_call));
-            visit(pc, &registers);
             let cfi: Option<Cfi<'_>> = self.image_around(pc).and_then(Image::cfi);
             let caller = cfi.map(|cfi| cursor.step(&cfi, &registers, pc, read));
+            let outer = caller.as_ref().and_then(|caller| caller.as_ref().ok());
+            visit(pc, FrameState::new(registers, outer.map(|caller| &caller.registers)));
             match caller {
                 Some(Ok(Caller { registers: outer, after_call: after, .. }))
                     if outer.sp() != registers.sp() || outer.pc() != registers.pc() =>

@@ -11,7 +11,7 @@ use crate::activation::{Activation, Exit, enter};
 use crate::error::{ArgumentError, CallError, HostError, SignatureError};
 use crate::native_stack;
 use crate::signature::{FuncType, TypeId};
-use crate::store::{StoreContext, StoreId};
+use crate::store::{Config, StoreContext, StoreId};
 use crate::trap::{Trap, TrapDetail};
 use crate::unwind::record::Recorder;
 use crate::value::Value;
@@ -164,14 +164,16 @@ impl Func {
         if native_stack::is_low() {
             return Err(CallError::Trap(host_trap(TrapCode::StackOverflow, TrapDetail::None)));
         }
-        let stack_size = store.inner().config.max_stack;
+        let &Config { max_stack, keep_locals, .. } = &store.inner().config;
         // SAFETY: code, instance and thunk are of one function; the arguments are
         // right by the caller's promise; `store` is borrowed, so the instance and
         // its module live on, and no reference into the store is in use.
-        unsafe { enter(stack_size, entry, code, vmctx, slots) }.map_err(|exit| match exit {
-            Exit::Trap(trap) => CallError::Trap(trap),
-            Exit::Host(error) => CallError::Host(error),
-            Exit::Panic(payload) => resume_unwind(payload),
+        unsafe { enter(max_stack, keep_locals, entry, code, vmctx, slots) }.map_err(|exit| {
+            match exit {
+                Exit::Trap(trap) => CallError::Trap(trap),
+                Exit::Host(error) => CallError::Host(error),
+                Exit::Panic(payload) => resume_unwind(payload),
+            }
         })
     }
 

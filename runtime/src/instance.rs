@@ -151,6 +151,11 @@ impl StoreContext {
 
 impl InstanceData {
     /// The code of its module.
+    /// Address of what compiled code knows it by.
+    pub(crate) fn vmctx(&self) -> u64 {
+        self.vm.vmctx() as u64
+    }
+
     pub(crate) fn code(&self) -> &Arc<Code> {
         self.module.code()
     }

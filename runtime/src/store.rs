@@ -25,18 +25,22 @@ use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Limits of a [`Store`].
+/// Limits of a [`Store`], and what it does beside running code.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Bytes of stack for wasm code in each call from the host.
     pub max_stack: usize,
     /// Greatest number of bytes in all memories of the store together.
     pub max_memory: Option<u64>,
+    /// Keep the state of the stack when wasm code traps, so that a
+    /// [`WasmCoreDump`](crate::WasmCoreDump) tells the values of locals, and of which of
+    /// several instances of a module each frame is.
+    pub keep_locals: bool,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { max_stack: 8 << 20, max_memory: None }
+        Config { max_stack: 8 << 20, max_memory: None, keep_locals: false }
     }
 }
 

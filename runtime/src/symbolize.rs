@@ -1,7 +1,7 @@
 //! Names for recorded frames: the function, the wasm byte offset and what was
 //! inlined, from the `.so`'s own debug information, where the line number is the
-//! offset; from there to the sources, by the wasm's. Used outside of signal
-//! handlers only.
+//! offset; from there to the sources, by the wasm's. Also the values of locals, if the
+//! frames' state was kept. Used outside of signal handlers only.
 
 mod dwarf;
 pub(crate) mod host;
@@ -14,10 +14,12 @@ use std::sync::{Arc, PoisonError};
 
 use wasm2so_abi::Function;
 
+use crate::Value;
 use crate::activation::Activation;
 pub use crate::unwind::code::Code;
 use crate::unwind::record::{Recorder, Trace};
 use native::Location;
+pub(crate) use native::Machine;
 pub(crate) use source::Sources;
 pub use source::{DebugFileError, SourceFrame};
 pub(crate) use symbols::Symbols;
@@ -104,22 +106,85 @@ pub(crate) fn sources_at(code: &Code, offset: u64) -> Arc<[SourceFrame]> {
 
 /// Names the frames of `trace`.
 pub(crate) fn frames(trace: &Trace) -> Vec<Frame> {
+    placed_frames(trace).into_iter().map(|(_, frame)| frame).collect()
+}
+
+/// The same, each with its place among those of `trace`, which frames of inlined
+/// functions share with that of what they are inlined into.
+pub(crate) fn placed_frames(trace: &Trace) -> Vec<(usize, Frame)> {
     // Recursion repeats few program counters often.
     let mut known: HashMap<(u64, bool), Vec<WasmFrame>> = HashMap::new();
     let mut frames = Vec::new();
     for (place, (raw, module)) in trace.frames().enumerate() {
         if place == trace.gap() && trace.omitted() > 0 {
-            frames.push(Frame::Omitted(trace.omitted()));
+            frames.push((usize::MAX, Frame::Omitted(trace.omitted())));
         }
         let Some(module) = module else {
-            frames.push(Frame::Host);
+            frames.push((place, Frame::Host));
             continue;
         };
-        let place = known.entry((raw.pc, raw.after_call));
+        let functions = known.entry((raw.pc, raw.after_call));
         let found = || functions_at(module, raw.pc, raw.lookup_pc());
-        frames.extend(place.or_insert_with(found).iter().cloned().map(Frame::Wasm));
+        let functions = functions.or_insert_with(found).iter().cloned();
+        frames.extend(functions.map(|function| (place, Frame::Wasm(function))));
     }
     frames
+}
+
+/// What a frame holds.
+#[derive(Debug, Default)]
+pub(crate) struct FrameValues {
+    /// The instance that the function is of.
+    pub(crate) vmctx: Option<u64>,
+    /// The locals, parameters first; what is not known is `None`.
+    pub(crate) locals: Vec<Option<Value>>,
+    /// Whether the debug information tells of variables at all.
+    pub(crate) are_described: bool,
+}
+
+/// What each of `frames` holds; frames of one place are in the state that
+/// `machine_at` knows.
+pub(crate) fn values<'a>(
+    frames: &[(usize, Frame)],
+    machine_at: impl Fn(usize) -> Option<Machine<'a>>,
+) -> Vec<FrameValues> {
+    let mut values = Vec::new();
+    for inlined in frames.chunk_by(|(place, _), (next, _)| place == next) {
+        let machine = machine_at(inlined[0].0);
+        let locals = match (machine, &inlined[0].1) {
+            (Some(machine), Frame::Wasm(frame)) => {
+                let symbols = frame.module.symbols.get_or_init(|| Symbols::load(&frame.module));
+                symbols.locals(frame.native_offset, machine)
+            }
+            _ => Vec::new(),
+        };
+        let mut locals = locals.into_iter();
+        values.extend(inlined.iter().map(|(_, frame)| {
+            let mut locals = locals.next().unwrap_or_default();
+            let params = match frame {
+                Frame::Wasm(frame) => param_count(frame),
+                _ => 0,
+            };
+            let are_described = machine.is_none() || !locals.is_empty() || params == 0;
+            if locals.is_empty() {
+                locals = vec![None; params];
+            }
+            FrameValues {
+                vmctx: machine.and_then(|machine| machine.state.vmctx),
+                locals,
+                are_described,
+            }
+        }));
+    }
+    values
+}
+
+/// How many parameters a function has; 0 if it is not known which it is.
+fn param_count(frame: &WasmFrame) -> usize {
+    let function = frame.func_index.and_then(|index| function(&frame.module, index));
+    // SAFETY: `module` keeps the checked descriptor mapped.
+    let types = unsafe { frame.module.descriptor().types.as_slice() };
+    function.map_or(0, |function| types[function.type_index as usize].params.len as usize)
 }
 
 /// The functions at an address in the module's file, innermost first.

@@ -6,7 +6,10 @@
 mod live;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
 
 use wasm_encoder::{
     ConstExpr, CoreDumpInstancesSection, CoreDumpModulesSection, CoreDumpSection,
@@ -14,8 +17,9 @@ use wasm_encoder::{
     MemorySection, MemoryType, Section,
 };
 
+use crate::symbolize::{self, FrameValues};
 use crate::unwind::code::Code;
-use crate::{Frame, Value, WasmFrame, symbolize};
+use crate::{Frame, Value, WasmFrame};
 
 /// A WebAssembly core dump: stacks, and the memories and globals of the instances
 /// whose functions are on them.
@@ -27,16 +31,18 @@ use crate::{Frame, Value, WasmFrame, symbolize};
 /// before it takes its place, as for [`WasmFrame::near_offset`], else 0. Globals that
 /// are references are null.
 ///
-/// A frame's instance is taken to be the one that there is of its module; of several
-/// the first.
+/// Locals, parameters first, have the values that they had there if the module was
+/// compiled with debug information about variables and these still existed; values
+/// that are not numbers are left out. A frame of which it is not known which of several
+/// instances of its module it is of has one without memories and globals.
 #[derive(Debug, Default)]
 pub struct WasmCoreDump<'a> {
-    name: String,
-    modules: Vec<String>,
+    modules: Vec<Arc<Code>>,
     instances: Vec<Instance>,
     memories: Vec<Memory<'a>>,
     globals: Vec<Value>,
     threads: Vec<Thread>,
+    undescribed: BTreeSet<PathBuf>,
 }
 
 /// An instance, by what it is of and has: places in the dump.
@@ -74,14 +80,10 @@ struct StackFrame {
 }
 
 impl<'a> WasmCoreDump<'a> {
-    /// An empty one of the program `name`.
-    pub(crate) fn new(name: impl Into<String>) -> Self {
-        WasmCoreDump { name: name.into(), ..Self::default() }
-    }
-
-    /// Adds a module; returns its place.
-    pub(crate) fn add_module(&mut self, code: &Code) -> u32 {
-        push(&mut self.modules, code.wasm_path().to_string_lossy().into_owned())
+    /// The place of a module, which is added if it is not there.
+    pub(crate) fn module(&mut self, code: &Arc<Code>) -> u32 {
+        let known = self.modules.iter().position(|known| Arc::ptr_eq(known, code));
+        known.map_or_else(|| push(&mut self.modules, code.clone()), |place| place as u32)
     }
 
     /// Adds an instance; returns its place.
@@ -99,15 +101,17 @@ impl<'a> WasmCoreDump<'a> {
         push(&mut self.globals, value)
     }
 
-    /// Adds a thread's stack; `instance` finds the place of a frame's.
+    /// Adds a thread's stack, of frames that hold `values`; `instance` finds the place
+    /// of a frame's, by its address if that is known.
     pub(crate) fn add_thread(
         &mut self,
         name: &str,
         frames: &[Frame],
-        instance: impl Fn(&Code) -> u32,
+        values: Vec<FrameValues>,
+        mut instance: impl FnMut(&mut Self, &Arc<Code>, Option<u64>) -> u32,
     ) {
         let mut thread = Thread { name: name.to_owned(), frames: Vec::new() };
-        for frame in frames {
+        for (frame, values) in frames.iter().zip(values) {
             match frame {
                 Frame::Host => {}
                 // There is no other place for this.
@@ -115,13 +119,22 @@ impl<'a> WasmCoreDump<'a> {
                 Frame::Wasm(frame) => {
                     // Without an index, the format cannot tell of it.
                     let Some(function) = frame.func_index else { continue };
-                    let instance = instance(&frame.module);
-                    let (offset, locals) = (code_offset(frame), locals_of(frame));
+                    let instance = instance(self, &frame.module, values.vmctx);
+                    let (offset, locals) = (code_offset(frame), values.locals);
                     thread.frames.push(StackFrame { instance, function, offset, locals });
+                    if !values.are_described {
+                        self.undescribed.insert(frame.module.path().to_owned());
+                    }
                 }
             }
         }
         self.threads.push(thread);
+    }
+
+    /// The `.so` files without debug information about variables: those whose functions
+    /// have locals of which no value is known, ever.
+    pub fn without_locals(&self) -> Vec<PathBuf> {
+        self.undescribed.iter().cloned().collect()
     }
 
     /// Writes it.
@@ -131,10 +144,10 @@ impl<'a> WasmCoreDump<'a> {
     /// wasm file can hold.
     pub fn write(&self, mut writer: impl Write) -> io::Result<()> {
         writer.write_all(&wasm_encoder::Module::HEADER)?;
-        write_section(&mut writer, &CoreDumpSection::new(&*self.name))?;
+        write_section(&mut writer, &CoreDumpSection::new(&*self.name()))?;
         let mut modules = CoreDumpModulesSection::new();
         for module in &self.modules {
-            modules.module(module);
+            modules.module(&*name(module));
         }
         write_section(&mut writer, &modules)?;
         let mut instances = CoreDumpInstancesSection::new();
@@ -149,6 +162,13 @@ impl<'a> WasmCoreDump<'a> {
         write_section(&mut writer, &self.global_section())?;
         write_section(&mut writer, &self.data_section()?)?;
         writer.flush()
+    }
+
+    /// That of the module whose function is the outermost of the first stack.
+    fn name(&self) -> String {
+        let outermost = self.threads.first().and_then(|thread| thread.frames.last());
+        let module = outermost.map(|frame| self.instances[frame.instance as usize].module);
+        module.map(|module| name(&self.modules[module as usize])).unwrap_or_default()
     }
 
     fn memory_section(&self) -> MemorySection {
@@ -200,6 +220,11 @@ impl<'a> WasmCoreDump<'a> {
     }
 }
 
+/// What a module is found by.
+fn name(code: &Code) -> String {
+    code.wasm_path().to_string_lossy().into_owned()
+}
+
 const WASM_PAGE: u64 = wasm2so_abi::WASM_PAGE_SIZE;
 
 fn push<T>(all: &mut Vec<T>, one: T) -> u32 {
@@ -234,16 +259,6 @@ fn code_offset(frame: &WasmFrame) -> u32 {
         frame.near_offset?.checked_sub(function.body_start)
     };
     frame.func_offset.or_else(near).unwrap_or(0) as u32
-}
-
-/// The function's locals, parameters first, as far as they are known: that there are
-/// parameters, and no values.
-fn locals_of(frame: &WasmFrame) -> Vec<Option<Value>> {
-    let function = frame.func_index.and_then(|index| symbolize::function(&frame.module, index));
-    // SAFETY: `module` keeps the checked descriptor mapped.
-    let types = unsafe { frame.module.descriptor().types.as_slice() };
-    let params = function.map_or(0, |function| types[function.type_index as usize].params.len);
-    vec![None; params as usize]
 }
 
 impl Thread {

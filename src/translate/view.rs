@@ -72,7 +72,7 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         for (variable, Local { slot, .. }) in variables.into_iter().zip(&self.locals) {
             debug.describe(variable, Held::In(*slot), location, block);
         }
-        let vmctx = debug.vmctx(scope, start);
+        let vmctx = debug.vmctx(scope);
         if self.view.operands.is_some() {
             let slot = self.ir.alloca(self.cx.types.ptr);
             self.ir.store(slot, self.vmctx);

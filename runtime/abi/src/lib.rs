@@ -19,6 +19,11 @@
 //!   signature, in the `.so`; it spills its arguments into [`Slot`]s and calls
 //!   [`HostBinding::call`].
 //!
+//! # Debug information
+//! A line is a byte offset in the wasm file. That of a local, counted from its
+//! function's, is the local's index; variables of functions that have no line are no
+//! locals.
+//!
 //! # Versioning
 //! [`ABI_VERSION`] counts intended changes. [`layout_hash`] is computed from
 //! every field offset, builtin signature and trap code, so that a forgotten
@@ -43,7 +48,7 @@ pub use types::{ReturnStyle, ValType};
 pub use vmctx::*;
 
 /// Counts intended changes of the contract; see also [`layout_hash`].
-pub const ABI_VERSION: u32 = 5;
+pub const ABI_VERSION: u32 = 6;
 
 /// Name of the one symbol that a compiled module exports.
 pub const ROOT_SYMBOL: &str = "wasm2so_module_v1";

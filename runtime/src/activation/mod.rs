@@ -32,7 +32,8 @@ use crate::error::{HostError, ResourceError};
 use crate::trap::{self, Trap, TrapDetail};
 use crate::unwind::Context;
 pub(crate) use crate::unwind::arch::trap_builtin;
-use crate::unwind::arch::{Registers, SavedRegisters, redirect};
+use crate::unwind::arch::{Registers, SavedRegisters, Vectors, redirect};
+use crate::unwind::state::Origin;
 use gs::GsBase;
 use stack::{StackBounds, ThreadResources};
 use switch::NativeStack;
@@ -54,6 +55,8 @@ pub(crate) struct Activation {
     /// Not null while a host function runs.
     host_frame: Cell<*const usize>,
     left: Cell<Option<Left>>,
+    /// Whether a trap keeps the state of the stack.
+    keep_state: bool,
 }
 
 /// Why wasm is being left early.
@@ -82,13 +85,14 @@ pub(crate) fn prepare_thread() -> io::Result<()> {
 }
 
 /// Calls wasm: `thunk(code, vmctx, slots)` on a stack of its own of at least
-/// `stack_size` bytes.
+/// `stack_size` bytes, of which a trap keeps the state if `keep_state`.
 ///
 /// # Safety
 /// The arguments must be right for each other, the module registered, and the
 /// instance alive until this returns.
 pub(crate) unsafe fn enter(
     stack_size: usize,
+    keep_state: bool,
     thunk: EntryThunk,
     code: *const c_void,
     vmctx: *mut c_void,
@@ -106,9 +110,10 @@ pub(crate) unsafe fn enter(
         thunk,
         stack: bounds,
         resources,
-        native: NativeStack::new(vmctx),
+        native: NativeStack::new(),
         host_frame: Cell::new(ptr::null()),
         left: Cell::new(None),
+        keep_state,
     };
     let gs_base = GsBase::save(!activation.outer.is_null() || resources.gs_is_in_use());
     // Signal handlers see the activation only when it is whole.
@@ -121,11 +126,14 @@ pub(crate) unsafe fn enter(
     compiler_fence(Ordering::SeqCst);
     gs_base.restore();
     if left && let Some(left) = activation.left.take() {
+        let is_used_up = matches!(left, Left::Trap(TrapCode::StackOverflow, _));
+        // While all on the stack is still there.
+        let exit = left.into_exit(&activation);
         // One that was used up holds more memory than others will need.
-        if !matches!(left, Left::Trap(TrapCode::StackOverflow, _)) {
+        if !is_used_up {
             resources.give_back(stack);
         }
-        return Err(left.into_exit(resources));
+        return Err(exit);
     }
     resources.give_back(stack);
     Ok(())
@@ -134,12 +142,14 @@ pub(crate) unsafe fn enter(
 impl Left {
     #[cold]
     #[inline(never)]
-    fn into_exit(self, resources: &ThreadResources) -> Exit {
+    fn into_exit(self, activation: &Activation) -> Exit {
         match self {
             Left::Trap(code, detail) => {
-                // SAFETY: what was recorded last is this trap's, and the modules
-                // that ran are alive by the promise made to `enter`.
-                let trace = unsafe { (*resources.recorder()).to_trace() };
+                let recorder = activation.resources.recorder();
+                // SAFETY: what was recorded last is this trap's, nothing ran on the
+                // stacks since, and the modules that ran are alive by the promise made
+                // to `enter`.
+                let trace = unsafe { (*recorder).trace_with_state(activation) };
                 Exit::Trap(Trap::new(code, detail, trace))
             }
             Left::Host(error) => Exit::Host(error),
@@ -229,7 +239,8 @@ pub(crate) unsafe extern "C" fn raise(
         let code = TrapCode::from_u32(code).unwrap_or_else(|| process::abort());
         // SAFETY: `trap_builtin` passes what it saved.
         let registers = Registers::saved(unsafe { &*saved });
-        activation.record(Context { registers, after_call: true });
+        // A call does not preserve vector registers.
+        activation.record(Context { registers, after_call: true }, || None);
         // SAFETY: compiled code passes its own instance.
         Left::Trap(code, unsafe { trap::builtin_detail(code, detail, registers.pc(), vmctx) })
     });
@@ -288,11 +299,21 @@ impl Activation {
         (!frame.is_null()).then(|| unsafe { Registers::caller_of(frame) })
     }
 
-    /// Records the wasm frames from `context` on. Returns whether there is one in
-    /// this activation. Safe to call in a signal handler.
-    pub(crate) fn record(&self, context: Context) -> bool {
+    /// Records the wasm frames from `context` on, where vector registers are as
+    /// `vectors` says. Returns whether there is one in this activation. Safe to call
+    /// in a signal handler.
+    pub(crate) fn record(
+        &self,
+        context: Context,
+        vectors: impl FnOnce() -> Option<Vectors>,
+    ) -> bool {
         // SAFETY: only one trap at a time is between here and `into_exit`.
-        unsafe { (*self.resources.recorder()).record(context, self) }
+        let recorder = unsafe { &mut *self.resources.recorder() };
+        let found = recorder.record(context, self);
+        if found && self.keep_state {
+            recorder.keep_origin(Origin { context, vectors: vectors() });
+        }
+        found
     }
 
     /// Leaves wasm from a signal handler: lets the interrupted code of `context`

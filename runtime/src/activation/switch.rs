@@ -7,17 +7,12 @@
 use std::arch::naked_asm;
 use std::cell::Cell;
 use std::ffi::c_void;
-use std::mem::{ManuallyDrop, offset_of};
+use std::mem::ManuallyDrop;
 use wasm2so_abi::{EntryThunk, Slot};
 
-/// What [`enter`]'s frame keeps.
-#[repr(C)]
-pub(super) struct NativeStack {
-    /// The native stack pointer while wasm runs, else 0.
-    pointer: Cell<usize>,
-    /// The instance that was entered; for [`instance_of_entry`].
-    vmctx: *const c_void,
-}
+/// What [`enter`]'s frame keeps: the native stack pointer while wasm runs, else 0.
+#[repr(transparent)]
+pub(super) struct NativeStack(Cell<usize>);
 
 /// From the frame pointer of [`enter`] down to the word that holds the address of
 /// its [`NativeStack`]: where the native stack ends while wasm runs.
@@ -25,31 +20,19 @@ const NATIVE_STACK: u64 = 48;
 
 impl NativeStack {
     /// Wasm does not run yet.
-    pub(super) fn new(vmctx: *const c_void) -> Self {
-        NativeStack { pointer: Cell::new(0), vmctx }
+    pub(super) fn new() -> Self {
+        NativeStack(Cell::new(0))
     }
 
     /// The native stack pointer while wasm runs, else 0.
     pub(super) fn get(&self) -> usize {
-        self.pointer.get()
+        self.0.get()
     }
 
     /// The same; from now on wasm does not run.
     pub(super) fn take(&self) -> usize {
-        self.pointer.replace(0)
+        self.0.replace(0)
     }
-}
-
-/// The instance that was entered by the [`enter`] with this frame pointer, in
-/// whatever memory `read_word` reads; `None` if that is no such frame.
-pub(crate) fn instance_of_entry(
-    frame_pointer: u64,
-    read_word: impl Fn(u64) -> Option<u64>,
-) -> Option<u64> {
-    let place = frame_pointer.checked_sub(NATIVE_STACK)?;
-    let native = read_word(place)?;
-    let vmctx = native.checked_add(offset_of!(NativeStack, vmctx) as u64)?;
-    (read_word(native)? == place).then(|| read_word(vmctx))?
 }
 
 /// Calls `thunk(code, vmctx, slots)` on the stack that ends at `stack`. Returns

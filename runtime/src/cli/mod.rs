@@ -5,6 +5,7 @@ mod options;
 mod output;
 mod profile;
 mod running;
+mod signals;
 mod symbolize;
 mod values;
 mod watch;
@@ -63,16 +64,21 @@ fn act(options: &Options) -> Result<i32> {
         watch::start(signal, format)?;
     }
     let profiling = (options.profile.as_ref())
-        .map(|file| Profiling::start(file, options.profile_rate))
+        .map(|file| Profiling::start(file, options.profile_rate, options.trace_on))
         .transpose()?;
-    let mut dumped = Ok(());
+    let (mut dumped, mut without_locals) = (Ok(()), Vec::new());
     let result = running::run(options, |trap, store| {
         if let Some(path) = &options.coredump {
-            dumped = output::file(path, |file| WasmCoreDump::of_trap(trap, store).write(file));
+            let dump = WasmCoreDump::of_trap(trap, store);
+            dumped = output::file(path, |file| dump.write(file));
+            without_locals = dump.without_locals();
         }
     });
-    let profiled = profiling.map_or(Ok(()), Profiling::finish);
+    let profiled = profiling.map_or(Ok(()), |profiling| profiling.finish());
     let code = tell(result, format);
+    if let (Some(path), Ok(())) = (&options.coredump, &dumped) {
+        output::missing_locals(path, &without_locals);
+    }
     let mut failed = false;
     for error in [profiled, dumped].into_iter().filter_map(Result::err) {
         output::error(&error);

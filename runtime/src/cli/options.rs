@@ -90,8 +90,8 @@ pub struct Options {
     )]
     pub profile_rate: u32,
 
-    /// If the program traps, write a WebAssembly core dump: stack, memories and
-    /// globals
+    /// If the program traps, write a WebAssembly core dump: stack, locals, memories
+    /// and globals
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub coredump: Option<PathBuf>,
 

@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process;
 use tracing_subscriber::EnvFilter;
 use wasmrun::trace::{Format, Trace};
@@ -49,6 +49,17 @@ fn write_all(mut stdout: impl Write, bytes: &[u8]) -> Result<()> {
             Err(error).context("cannot write to standard output")
         }
         _ => Ok(()),
+    }
+}
+
+/// Says why values are missing from the wasm core dump at `path`.
+pub fn missing_locals(path: &Path, modules: &[PathBuf]) {
+    for module in modules {
+        let (module, path) = (module.display(), path.display());
+        hint(&format!(
+            "{path} has no values of locals in {module}: `wasm2so --debug=full` lets it have those \
+             that still exist, `-Og` all"
+        ));
     }
 }
 

@@ -193,6 +193,7 @@ fn config(options: &Options) -> Config {
         config.max_stack = size.0 as usize;
     }
     config.max_memory = options.max_memory.map(|size| size.0);
+    config.keep_locals = options.coredump.is_some();
     config
 }
 

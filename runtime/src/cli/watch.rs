@@ -2,13 +2,12 @@
 //! go on. A thread of its own waits for the signal, so that nothing is done in
 //! a handler but taking the stack.
 
-use super::output;
+use super::{output, signals};
 use anyhow::{Context, Result};
 use std::fmt;
-use std::mem::MaybeUninit;
+use std::io;
 use std::str::FromStr;
 use std::time::Duration;
-use std::{io, ptr, thread};
 use wasmrun::ThreadHandle;
 use wasmrun::trace::{Format, Trace};
 
@@ -21,23 +20,8 @@ pub fn start(signal: Signal, format: Format) -> Result<()> {
     // One of the two is blocked, the other is not.
     let by = if signal.0 == ThreadHandle::SIGNAL { libc::SIGWINCH } else { ThreadHandle::SIGNAL };
     let main = ThreadHandle::current_by(by).context("cannot watch the program")?;
-    let mut set = MaybeUninit::uninit();
-    // SAFETY: the set is filled before it is used.
-    let set = unsafe {
-        libc::sigemptyset(set.as_mut_ptr());
-        libc::sigaddset(set.as_mut_ptr(), signal.0);
-        libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), ptr::null_mut());
-        set.assume_init()
-    };
-    let watch = move || {
-        let mut received = 0;
-        // SAFETY: valid pointers.
-        while unsafe { libc::sigwait(&set, &mut received) } == 0 {
-            print(&main, signal, format);
-        }
-    };
-    thread::Builder::new().name("watch".into()).spawn(watch).context("cannot watch the program")?;
-    Ok(())
+    signals::wait_for(&[signal.0], "watch", move |_| print(&main, signal, format))
+        .context("cannot watch the program")
 }
 
 fn print(main: &ThreadHandle, signal: Signal, format: Format) {
@@ -52,7 +36,7 @@ fn print(main: &ThreadHandle, signal: Signal, format: Format) {
 
 /// A signal that can be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Signal(i32);
+pub struct Signal(pub i32);
 
 /// Those that have a name and are sent by others.
 const NAMES: [(&str, i32); 22] = [

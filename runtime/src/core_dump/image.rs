@@ -3,6 +3,7 @@
 use super::process::{Mapping, Process};
 use crate::files;
 use crate::unwind::cursor::Cfi;
+use crate::unwind::state::ReadMemory;
 use memmap2::Mmap;
 use object::{Object, ObjectSection, ObjectSegment};
 use std::ffi::OsStr;

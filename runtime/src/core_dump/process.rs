@@ -4,7 +4,8 @@
 
 use super::CoreError;
 use crate::files;
-use crate::unwind::arch::{Registers, THREAD_STATUS_REGISTERS};
+use crate::unwind::arch::{Registers, THREAD_STATUS_REGISTERS, Vectors};
+use crate::unwind::state::ReadMemory;
 use memmap2::Mmap;
 use object::Endianness;
 use object::elf::{self, FileHeader64};
@@ -49,6 +50,7 @@ pub struct CoreThread {
     /// The signal that it got, if any.
     pub signal: Option<i32>,
     pub(super) registers: Registers,
+    pub(super) vectors: Option<Vectors>,
 }
 
 impl Process {
@@ -98,15 +100,6 @@ impl Process {
         if self.threads.is_empty() { Err("it has no threads") } else { Ok(()) }
     }
 
-    /// Memory, if it is in the dump.
-    pub(super) fn read(&self, address: u64, size: u64) -> Option<&[u8]> {
-        let place = self.segments.partition_point(|segment| segment.start <= address);
-        let segment = &self.segments[place.checked_sub(1)?];
-        let start = usize::try_from(address - segment.start).ok()?;
-        let end = start.checked_add(usize::try_from(size).ok()?)?;
-        self.core[segment.bytes.clone()].get(start..end)
-    }
-
     /// The parts of a range of memory that are in the dump, with their addresses, in
     /// order.
     pub(super) fn parts(&self, range: Range<u64>) -> impl Iterator<Item = (u64, &[u8])> {
@@ -128,14 +121,31 @@ impl Process {
     }
 }
 
+/// What is in the dump.
+impl ReadMemory for Process {
+    fn read(&self, address: u64, size: u64) -> Option<&[u8]> {
+        let place = self.segments.partition_point(|segment| segment.start <= address);
+        let segment = &self.segments[place.checked_sub(1)?];
+        let start = usize::try_from(address - segment.start).ok()?;
+        let end = start.checked_add(usize::try_from(size).ok()?)?;
+        self.core[segment.bytes.clone()].get(start..end)
+    }
+}
+
 fn notes_of(
     mut notes: NoteIterator<'_, Header>,
     endian: Endianness,
 ) -> Option<(Vec<Mapping>, Vec<CoreThread>)> {
-    let (mut mappings, mut threads) = (Vec::new(), Vec::new());
+    let (mut mappings, mut threads) = (Vec::new(), Vec::<CoreThread>::new());
     while let Some(note) = notes.next().ok()? {
         match note.n_type(endian) {
             elf::NT_PRSTATUS if note.name() == b"CORE" => threads.push(thread(note.desc())?),
+            // Follows that of the thread.
+            elf::NT_PRFPREG if note.name() == b"CORE" => {
+                if let Some(thread) = threads.last_mut() {
+                    thread.vectors = Vectors::of_thread_status(note.desc());
+                }
+            }
             elf::NT_FILE if note.name() == b"CORE" => mappings = files(note.desc())?,
             _ => {}
         }
@@ -157,6 +167,7 @@ fn thread(note: &[u8]) -> Option<CoreThread> {
         id: u32::from_le_bytes(note.get(ID..ID + 4)?.try_into().ok()?),
         signal: (signal != 0).then_some(signal),
         registers: Registers::of_thread_status(&registers),
+        vectors: None,
     })
 }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
-use object::{Object, ObjectSymbol, SymbolKind};
+use object::{Object, ObjectSymbol, ObjectSymbolTable, SymbolIndex, SymbolKind};
 
 use crate::files;
 use crate::unwind::code::LoadedFile;
@@ -24,11 +24,23 @@ pub(crate) struct HostPlace {
 /// The symbols of the objects that were asked for.
 #[derive(Default)]
 pub(crate) struct HostSymbols {
-    files: HashMap<PathBuf, Functions>,
+    files: HashMap<PathBuf, Option<Symbols>>,
 }
 
-/// Functions of an object by address, with their ends and names.
-type Functions = Vec<(u64, u64, String)>;
+/// An object, and where its functions are. A program has tens of thousands of them, of
+/// which few are asked for: names stay in the file.
+struct Symbols {
+    file: Mmap,
+    /// By address.
+    functions: Vec<Function>,
+}
+
+struct Function {
+    start: u64,
+    end: u64,
+    is_dynamic: bool,
+    index: SymbolIndex,
+}
 
 impl HostSymbols {
     /// What is at an address in this process; `None` if no object is.
@@ -36,28 +48,45 @@ impl HostSymbols {
         let LoadedFile { path: file, bias } = LoadedFile::around(pc)?;
         let address = pc.wrapping_sub(bias);
         if !self.files.contains_key(&file) {
-            self.files.insert(file.clone(), functions(&file).unwrap_or_default());
+            self.files.insert(file.clone(), Symbols::read(&file));
         }
-        let functions = &self.files[&file];
-        let place = functions.partition_point(|(start, ..)| *start <= address);
-        let around = place.checked_sub(1).map(|place| &functions[place]);
-        let around = around.filter(|(_, end, _)| address < *end);
-        let symbol = around.map(|(.., name)| name.clone());
+        let symbol = self.files[&file].as_ref().and_then(|symbols| symbols.name(address));
         Some(HostPlace { file, address, symbol })
     }
 }
 
-fn functions(path: &Path) -> Option<Functions> {
-    let file: Mmap = files::map(path).ok()?;
-    let object = object::File::parse(&*file).ok()?;
-    let symbols = object.symbols().chain(object.dynamic_symbols());
-    let functions = symbols.filter(|s| s.kind() == SymbolKind::Text && s.is_definition());
-    let mut functions: Functions = functions
-        .filter_map(|s| Some((s.address(), s.address() + s.size(), s.name().ok()?.to_owned())))
-        .collect();
-    functions.sort();
-    functions.dedup_by_key(|(start, ..)| *start);
-    Some(functions)
+impl Symbols {
+    fn read(path: &Path) -> Option<Self> {
+        let file = files::map(path).ok()?;
+        let object = object::File::parse(&*file).ok()?;
+        let tables = [(false, object.symbol_table()), (true, object.dynamic_symbol_table())];
+        let symbols = tables
+            .iter()
+            .flat_map(|(is_dynamic, table)| table.iter().map(move |table| (*is_dynamic, table)))
+            .flat_map(|(is_dynamic, table)| table.symbols().map(move |s| (is_dynamic, s)));
+        let functions = symbols.filter(|(_, s)| s.kind() == SymbolKind::Text && s.is_definition());
+        let mut functions: Vec<Function> = functions
+            .map(|(is_dynamic, s)| {
+                let (start, end) = (s.address(), s.address() + s.size());
+                Function { start, end, is_dynamic, index: s.index() }
+            })
+            .collect();
+        functions.sort_unstable_by_key(|f| (f.start, f.end, f.is_dynamic, f.index.0));
+        functions.dedup_by_key(|f| f.start);
+        Some(Symbols { file, functions })
+    }
+
+    /// Of the function around an address.
+    fn name(&self, address: u64) -> Option<String> {
+        let place = self.functions.partition_point(|function| function.start <= address);
+        let function = &self.functions[place.checked_sub(1)?];
+        let object = object::File::parse(&*self.file).ok().filter(|_| address < function.end)?;
+        let table = match function.is_dynamic {
+            true => object.dynamic_symbol_table(),
+            false => object.symbol_table(),
+        };
+        Some(table?.symbol_by_index(function.index).ok()?.name().ok()?.to_owned())
+    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! tables, unpacked, would take several times the room, and few addresses are
 //! ever asked for twice. Who asks for many has an index made first.
 
+mod locals;
+
 use std::ops::Range;
 use std::sync::OnceLock;
 
@@ -12,6 +14,7 @@ use gimli::{
 };
 
 use super::dwarf::{self, Reader};
+pub(crate) use locals::Machine;
 
 /// An inlined or outermost function at an address.
 pub(super) struct Location {

@@ -11,9 +11,9 @@ use memmap2::Mmap;
 use object::{Object, ObjectSection, ObjectSymbol};
 use wasm2so_abi::OFFSETS_PREFIX;
 
-use super::native::{Location, NativeInfo};
-use crate::files;
+use super::native::{Location, Machine, NativeInfo};
 use crate::unwind::code::Code;
+use crate::{Value, files};
 
 /// What a module's file tells of addresses in it.
 #[derive(Default)]
@@ -65,6 +65,14 @@ impl Symbols {
     pub(super) fn locations(&self, address: u64) -> Vec<Location> {
         // What is malformed is as if it were not there.
         let found = self.debug.as_ref().and_then(|debug| debug.locations(address).ok());
+        found.unwrap_or_default()
+    }
+
+    /// The locals of [`Symbols::locations`], in the same order, of a frame in the state
+    /// `machine`.
+    pub(super) fn locals(&self, address: u64, machine: Machine<'_>) -> Vec<Vec<Option<Value>>> {
+        // What is malformed is as if it were not there.
+        let found = self.debug.as_ref().and_then(|debug| debug.locals(address, machine).ok());
         found.unwrap_or_default()
     }
 

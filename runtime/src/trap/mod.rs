@@ -9,7 +9,8 @@ use std::sync::OnceLock;
 
 use wasm2so_abi::{NO_DETAIL, TrapCode, VmCtx, VmLayout, VmMemory};
 
-use crate::symbolize::{self, Frame};
+use crate::Value;
+use crate::symbolize::{self, Frame, FrameValues, Machine};
 use crate::unwind::code::Code;
 use crate::unwind::record::Trace;
 
@@ -74,6 +75,26 @@ impl Trap {
                 place_overflow(&mut frames);
             }
             frames
+        })
+    }
+
+    /// The values of the locals of each of [`Trap::frames`], parameters first, as far as
+    /// they are numbers, the debug information tells where they are, and they still
+    /// existed. Empty unless [`Config::keep_locals`](crate::Config::keep_locals) was set.
+    pub fn locals(&self) -> Vec<Vec<Option<Value>>> {
+        match self.0.trace.state() {
+            Some(_) => self.values().into_iter().map(|values| values.locals).collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// What each of [`Trap::frames`] holds, as far as that was kept.
+    pub(crate) fn values(&self) -> Vec<FrameValues> {
+        let state = self.0.trace.state();
+        symbolize::values(&symbolize::placed_frames(&self.0.trace), |place| {
+            let memory = state?;
+            let (state, vectors) = memory.frame(place)?;
+            Some(Machine { state, vectors, memory })
         })
     }
 

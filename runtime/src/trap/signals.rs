@@ -15,7 +15,7 @@ use super::{TrapDetail, regions};
 use crate::activation::{Activation, Left};
 use crate::signals::{action, change_action, default_action, forward, is_fault};
 use crate::unwind::Context;
-use crate::unwind::arch::Registers;
+use crate::unwind::arch::{Registers, Vectors};
 
 /// The signals of memory faults. Compiled code raises no others.
 const SIGNALS: [c_int; 2] = [libc::SIGSEGV, libc::SIGBUS];
@@ -79,7 +79,8 @@ unsafe fn trap(signal: c_int, info: &siginfo_t, context: &mut ucontext_t) -> boo
     } else {
         return false;
     };
-    if !activation.record(Context { registers, after_call: false }) {
+    let interrupted = Context { registers, after_call: false };
+    if !activation.record(interrupted, || Vectors::interrupted(context)) {
         return false;
     }
     // SAFETY: the code is on the activation's stack, and is wasm or called by it;

@@ -11,6 +11,7 @@ pub(crate) mod code;
 pub(crate) mod cursor;
 mod ranges;
 pub(crate) mod record;
+pub(crate) mod state;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use arch::Registers;
 use code::{Code, Object};
 use cursor::{Caller, Cursor, StepError};
 use record::RawFrame;
+use state::FrameState;
 
 use crate::activation::Activation;
 
@@ -52,14 +54,14 @@ impl Walker {
     }
 
     /// Visits the wasm frames from `context` on, which runs on `activation`'s
-    /// stack, then those of the activations around it.
+    /// stack, then those of the activations around it; each with its state.
     ///
     /// Returns whether there was a wasm frame in `activation` itself.
     pub(crate) fn walk(
         &mut self,
         context: Context,
         activation: &Activation,
-        mut visit: impl FnMut(RawFrame),
+        mut visit: impl FnMut(RawFrame, &FrameState),
     ) -> bool {
         self.cursor.start();
         let found = self.walk_activation(context, activation, 0..0, &mut visit);
@@ -76,6 +78,7 @@ impl Walker {
         native: Range<u64>,
         mut visit: impl FnMut(RawFrame),
     ) {
+        let mut visit = |frame, _: &FrameState| visit(frame);
         self.cursor.start();
         let Some(activation) = Activation::innermost() else { return };
         if activation.host_caller().is_some() {
@@ -172,12 +175,16 @@ impl Walker {
         mut visit: impl FnMut(RawFrame),
     ) {
         self.cursor.start();
-        self.walk_callers(activation, &mut visit);
+        self.walk_callers(activation, &mut |frame, _| visit(frame));
     }
 
-    fn walk_callers(&mut self, mut next: Option<&Activation>, visit: &mut impl FnMut(RawFrame)) {
+    fn walk_callers(
+        &mut self,
+        mut next: Option<&Activation>,
+        visit: &mut impl FnMut(RawFrame, &FrameState),
+    ) {
         while let Some(activation) = next {
-            visit(RawFrame::HOST);
+            visit(RawFrame::HOST, &FrameState::default());
             if let Some(registers) = activation.host_caller() {
                 let context = Context { registers, after_call: true };
                 self.walk_activation(context, activation, 0..0, visit);
@@ -193,7 +200,7 @@ impl Walker {
         mut context: Context,
         activation: &Activation,
         native: Range<u64>,
-        visit: &mut impl FnMut(RawFrame),
+        visit: &mut impl FnMut(RawFrame, &FrameState),
     ) -> bool {
         let stack = activation.stack().usable();
         let read_stack = |address: u64| {
@@ -223,7 +230,9 @@ impl Walker {
                 if caller.as_ref().is_ok_and(|c| c.callee == activation.thunk()) {
                     return true;
                 }
-                visit(RawFrame { pc: registers.pc(), code: module, after_call });
+                let outer = caller.as_ref().ok().map(|caller| &caller.registers);
+                let state = FrameState::new(registers, outer);
+                visit(RawFrame { pc: registers.pc(), code: module, after_call }, &state);
                 found = true;
                 caller
             } else if !found && native_frames < MAX_NATIVE_FRAMES {

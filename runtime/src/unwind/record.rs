@@ -8,6 +8,7 @@ use std::{mem, ptr};
 
 use super::arch::Registers;
 use super::code::Code;
+use super::state::{Origin, StackState};
 use super::{Context, Walker};
 use crate::activation::Activation;
 
@@ -42,6 +43,8 @@ const TAIL: usize = 4096;
 pub(crate) struct Recorder {
     walker: Walker,
     frames: Frames,
+    /// Where what was recorded last began, if its state is to be kept.
+    origin: Option<Origin>,
 }
 
 /// The buffer: the first frames, a ring of the last ones, and the exact number
@@ -55,13 +58,19 @@ struct Frames {
 impl Recorder {
     /// A new one.
     pub(crate) fn new() -> Self {
-        Recorder { walker: Walker::new(), frames: Frames::new() }
+        Recorder { walker: Walker::new(), frames: Frames::new(), origin: None }
     }
 
     /// Records [`Walker::walk`].
     pub(crate) fn record(&mut self, context: Context, activation: &Activation) -> bool {
         self.frames.clear();
-        self.walker.walk(context, activation, |frame| self.frames.push(frame))
+        self.walker.walk(context, activation, |frame, _| self.frames.push(frame))
+    }
+
+    /// Lets [`Recorder::trace_with_state`] find the state of what was recorded
+    /// last, which began at `origin`. Safe to call in a signal handler.
+    pub(crate) fn keep_origin(&mut self, origin: Origin) {
+        self.origin = Some(origin);
     }
 
     /// Records [`Walker::walk_from_host`].
@@ -103,6 +112,23 @@ impl Recorder {
     pub(crate) unsafe fn to_trace(&self) -> Trace {
         // SAFETY: passed on to the caller.
         unsafe { self.frames.to_trace() }
+    }
+
+    /// The same of what [`Recorder::record`] recorded in `activation`, with the state
+    /// of the frames if it is to be kept.
+    ///
+    /// # Safety
+    /// The modules of all frames must still be registered, and nothing on the stacks
+    /// of `activation` and those around it overwritten since.
+    pub(crate) unsafe fn trace_with_state(&mut self, activation: &Activation) -> Trace {
+        // SAFETY: passed on to the caller.
+        let mut trace = unsafe { self.to_trace() };
+        if let Some(origin) = self.origin.take() {
+            // SAFETY: passed on to the caller.
+            let state = unsafe { StackState::of(&mut self.walker, &trace, &origin, activation) };
+            trace.state = Some(state);
+        }
+        trace
     }
 }
 
@@ -161,7 +187,7 @@ impl Frames {
                 modules.push(unsafe { Code::share(code) });
             }
         }
-        Trace { frames, head: self.head.len(), omitted: self.omitted(), modules }
+        Trace { frames, head: self.head.len(), omitted: self.omitted(), modules, state: None }
     }
 }
 
@@ -171,6 +197,7 @@ pub(crate) struct Trace {
     head: usize,
     omitted: u64,
     modules: Vec<Arc<Code>>,
+    state: Option<StackState>,
 }
 
 // SAFETY: the pointers in `frames` are names of `modules`, never followed.
@@ -185,6 +212,17 @@ impl Trace {
             let module = self.modules.iter().find(|module| Arc::as_ptr(module) == frame.code);
             (frame, module)
         })
+    }
+
+    /// The state of the frames, if it was kept.
+    pub(crate) fn state(&self) -> Option<&StackState> {
+        self.state.as_ref()
+    }
+
+    /// Whether, of all frames, that at this place was kept.
+    pub(super) fn keeps(&self, place: u64) -> bool {
+        let head = self.head as u64;
+        !(head..head + self.omitted).contains(&place)
     }
 
     /// How many frames were not kept.

@@ -13,6 +13,9 @@ pub(crate) const REGISTERS: u16 = 17;
 
 /// The stack pointer.
 pub(crate) const STACK_POINTER: Register = X86_64::RSP;
+/// Where functions get their instance, as the contract says: that of LLVM's
+/// `swiftself`. They preserve it, so unwinding a function tells its instance.
+pub(crate) const INSTANCE: Register = X86_64::R13;
 /// The return address; in a frame's own registers its program counter.
 pub(crate) const RETURN_ADDRESS: Register = X86_64::RA;
 
@@ -25,6 +28,12 @@ pub(crate) struct Registers {
     values: [u64; REGISTERS as usize],
     known: u32,
 }
+
+/// The vector registers xmm0 to xmm15: their low 128 bits. No call preserves any.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Vectors([u128; VECTORS]);
+
+const VECTORS: usize = 16;
 
 /// What [`trap_builtin`] leaves on the stack: the registers that the C
 /// convention preserves, then the return address.
@@ -62,11 +71,6 @@ impl Registers {
     /// The stack pointer.
     pub(crate) fn sp(&self) -> u64 {
         self.values[usize::from(STACK_POINTER.0)]
-    }
-
-    /// The frame pointer, if it is known.
-    pub(crate) fn frame_pointer(&self) -> Option<u64> {
-        self.get(X86_64::RBP)
     }
 
     /// Whether a called function leaves `register` as it was, unless its unwind
@@ -173,6 +177,33 @@ impl Registers {
         registers.set(X86_64::RA, read_stack(self.sp())?);
         registers.set(X86_64::RSP, self.sp() + 8);
         Some(registers)
+    }
+}
+
+impl Vectors {
+    /// Those of the code that a signal interrupted.
+    pub(crate) fn interrupted(context: &libc::ucontext_t) -> Option<Self> {
+        // SAFETY: the kernel passes null or a valid pointer.
+        let state = unsafe { context.uc_mcontext.fpregs.as_ref() }?;
+        let mut words = state._xmm.iter().map(|register| register.element);
+        Some(Vectors(std::array::from_fn(|_| {
+            let words = words.next().expect("as many as there are");
+            words.iter().rev().fold(0, |bits, &word| bits << 32 | u128::from(word))
+        })))
+    }
+
+    /// Those of a core dump's `struct user_fpregs_struct`, the memory of `fxsave`.
+    pub(crate) fn of_thread_status(status: &[u8]) -> Option<Self> {
+        const PLACE: usize = 160;
+        let (registers, _) = status.get(PLACE..)?.as_chunks::<16>();
+        let registers: &[_; VECTORS] = registers.get(..VECTORS)?.try_into().ok()?;
+        Some(Vectors(registers.map(u128::from_le_bytes)))
+    }
+
+    /// The value of `register`, if it is one of these.
+    pub(crate) fn get(&self, register: Register) -> Option<u128> {
+        let place = register.0.checked_sub(X86_64::XMM0.0)?;
+        self.0.get(usize::from(place)).copied()
     }
 }
 

@@ -139,7 +139,8 @@ impl<'ctx> DebugInfo<'ctx> {
     }
 
     /// The parameters and locals, of these types, of function `index`, whose scope
-    /// and whose body's offset these are.
+    /// and whose body's offset these are. A local's line, counted from the function's,
+    /// is its index: by that, and not by its name, programs know it.
     pub fn locals(
         &self,
         scope: DISubprogram<'ctx>,
@@ -149,8 +150,8 @@ impl<'ctx> DebugInfo<'ctx> {
         types: &[ValType],
     ) -> Vec<DILocalVariable<'ctx>> {
         let mut names = Distinct::default();
-        let line = start as u32;
         let locals = types.iter().enumerate().map(|(place, &ty)| {
+            let line = start as u32 + place as u32;
             let name = match self.by_index {
                 true => names::local_by_index(place as u32),
                 false => names.make(self.names.local(index, place as u32), place),
@@ -166,10 +167,9 @@ impl<'ctx> DebugInfo<'ctx> {
         locals.collect()
     }
 
-    /// The instance pointer in a function's scope.
-    pub fn vmctx(&self, scope: DISubprogram<'ctx>, start: u64) -> DILocalVariable<'ctx> {
-        let scope = scope.as_debug_info_scope();
-        self.auto_variable(scope, VMCTX_NAME, start as u32, self.types.vmctx())
+    /// The instance pointer in a function's scope. The wasm declares it nowhere.
+    pub fn vmctx(&self, scope: DISubprogram<'ctx>) -> DILocalVariable<'ctx> {
+        self.auto_variable(scope.as_debug_info_scope(), VMCTX_NAME, 0, self.types.vmctx())
     }
 
     /// The scope in which, besides what `outer` has, there is an operand at this

@@ -6,6 +6,7 @@
 // metadata, so each volatile access gets an alias scope of its own before
 // selection, and a last machine pass reads it back.
 
+#include "sitevalues.h"
 #include "variables.h"
 #include "versioning.h"
 
@@ -307,6 +308,11 @@ extern "C" int wasm2so_emit(LLVMModuleRef ModuleRef, LLVMTargetMachineRef Machin
       *reinterpret_cast<TargetMachine *>(MachineRef));
 
   ScopeMap Scopes = markAccesses(M);
+  // Code that is not optimised does all in order.
+  bool Check = How.variables && TM.getOptLevel() != CodeGenOptLevel::None;
+  wasm2so::SiteValues Values;
+  if (Check)
+    Values.note(M);
   SmallVector<char, 0> Bytes;
   raw_svector_ostream Out(Bytes);
   std::string ComplaintText;
@@ -336,6 +342,8 @@ extern "C" int wasm2so_emit(LLVMModuleRef ModuleRef, LLVMTargetMachineRef Machin
   Config->setInitialized();
   if (How.variables)
     PM.add(wasm2so::endBeforeCalls());
+  if (Check)
+    PM.add(Values.check());
   PM.add(new StampPass(Scopes, *Report, ComplaintStream, How));
   CodeGenFileType Type = FileType == 0 ? CodeGenFileType::AssemblyFile : CodeGenFileType::ObjectFile;
   if (TM.addAsmPrinter(PM, Out, nullptr, Type, MMIWP->getMMI().getContext()))

@@ -1,6 +1,7 @@
 // The optimisation pipeline: LLVM's passes, and ours between them.
 
 #include "conversions.h"
+#include "narrowing.h"
 #include "versioning.h"
 
 #include "llvm/Analysis/CGSCCPassManager.h"
@@ -29,6 +30,7 @@ extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
   PassInstrumentationCallbacks Callbacks;
   OptPassGateInstrumentation Gate(M.getContext());
   Gate.registerCallbacks(Callbacks);
+  wasm2so::watchNarrowing(Callbacks);
   Callbacks.addClassToPassName(wasm2so::VersionLoops::name(), "version-loops");
   PassBuilder Builder(reinterpret_cast<TargetMachine *>(MachineRef), PipelineTuningOptions(),
                       std::nullopt, &Callbacks);

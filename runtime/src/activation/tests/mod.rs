@@ -203,7 +203,7 @@ impl Machine {
         let machine = ptr::from_ref(self).cast_mut().cast();
         let (entry, code) = self.function(name);
         // SAFETY: a function of `module.c`, with the context that it expects.
-        unsafe { enter(stack, entry, code, machine, &mut slot)? };
+        unsafe { enter(stack, false, entry, code, machine, &mut slot)? };
         Ok(u64::from_le_bytes(slot.0[..8].try_into().unwrap()))
     }
 

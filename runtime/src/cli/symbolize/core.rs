@@ -28,7 +28,10 @@ pub fn open(core: &Path, modules: &[PathBuf], debug_file: Option<&Path>) -> Resu
 
 /// Writes the wasm core dump of it.
 pub fn convert(dump: &CoreDump, path: &Path) -> Result<()> {
-    output::file(path, |file| dump.to_wasm().write(file))
+    let dump = dump.to_wasm();
+    output::file(path, |file| dump.write(file))?;
+    output::missing_locals(path, &dump.without_locals());
+    Ok(())
 }
 
 /// Prints the stacks of the threads that were in wasm.
