@@ -168,10 +168,12 @@ impl Func {
         // SAFETY: code, instance and thunk are of one function; the arguments are
         // right by the caller's promise; `store` is borrowed, so the instance and
         // its module live on, and no reference into the store is in use.
-        unsafe { enter(stack_size, entry, code, vmctx, slots) }.map_err(|exit| match exit {
-            Exit::Trap(trap) => CallError::Trap(trap),
-            Exit::Host(error) => CallError::Host(error),
-            Exit::Panic(payload) => resume_unwind(payload),
+        unsafe { enter(store.running(), stack_size, entry, code, vmctx, slots) }.map_err(|exit| {
+            match exit {
+                Exit::Trap(trap) => CallError::Trap(trap),
+                Exit::Host(error) => CallError::Host(error),
+                Exit::Panic(payload) => resume_unwind(payload),
+            }
         })
     }
 

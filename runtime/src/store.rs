@@ -10,6 +10,7 @@
 //! * `StoreContext` is unsized, so a host function cannot swap the running
 //!   store for another and free it.
 
+use crate::activation::Running;
 use crate::artifact::Module;
 use crate::error::ResourceError;
 use crate::func::HostFunc;
@@ -78,6 +79,7 @@ impl StoreId {
 pub(crate) struct StoreInner {
     pub(crate) id: StoreId,
     pub(crate) config: Config,
+    running: Running,
     /// Bytes in all memories.
     memory_used: u64,
     pub(crate) instances: Vec<Pinned<InstanceData>>,
@@ -97,6 +99,7 @@ impl Store {
         let inner = Box::new(StoreInner {
             id: StoreId::new(),
             config,
+            running: Running::new(),
             memory_used: 0,
             instances: Vec::new(),
             memories: Vec::new(),
@@ -159,6 +162,12 @@ impl StoreContext {
     /// For what must find the store again when wasm calls.
     pub(crate) fn as_ptr(&self) -> NonNull<StoreInner> {
         self.inner
+    }
+
+    /// Where calls into wasm note that they are under way.
+    pub(crate) fn running(&self) -> *const Running {
+        // SAFETY: alive as long as any context of it.
+        unsafe { &raw const (*self.inner.as_ptr()).running }
     }
 
     /// Panics unless `owner`, the store of a `what`, is this one.

@@ -256,14 +256,9 @@ impl<'ctx> Thunks<'ctx, '_> {
 
     fn call_binding(&self, binding: PointerValue<'ctx>, slots: PointerValue<'ctx>) {
         let ptr = self.types.ptr;
-        let frame_address = Intrinsic::FrameAddress.declare(self.cx.llvm, &[ptr.into()]);
-        let this_frame = self.types.i32.const_zero();
-        let frame = self.ir.call(frame_address, &[this_frame.into()]);
-        let frame = frame.try_as_basic_value().unwrap_basic();
-        let ty =
-            self.types.context().void_type().fn_type(&[ptr.into(), ptr.into(), ptr.into()], false);
+        let ty = self.types.context().void_type().fn_type(&[ptr.into(), ptr.into()], false);
         let call = self.load_pointer(binding, offset_of!(HostBinding, call));
-        let call = self.ir.call_indirect(ty, call, &[binding.into(), slots.into(), frame.into()]);
+        let call = self.ir.call_indirect(ty, call, &[binding.into(), slots.into()]);
         call.set_tail_call_kind(LLVMTailCallKind::LLVMTailCallKindNoTail);
     }
 

@@ -43,7 +43,7 @@ pub use types::{ReturnStyle, ValType};
 pub use vmctx::*;
 
 /// Counts intended changes of the contract; see also [`layout_hash`].
-pub const ABI_VERSION: u32 = 5;
+pub const ABI_VERSION: u32 = 6;
 
 /// Name of the one symbol that a compiled module exports.
 pub const ROOT_SYMBOL: &str = "wasm2so_module_v1";

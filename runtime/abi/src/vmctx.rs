@@ -19,11 +19,9 @@ pub type EntryThunk =
     unsafe extern "C" fn(code: *const c_void, vmctx: *mut c_void, slots: *mut Slot);
 
 /// The host's side of a call from wasm: arguments in `slots`, results to be
-/// stored from `slots[0]` on. `frame` is the host thunk's frame address:
-/// `frame[0]` is the calling wasm function's frame pointer, `frame[1]` the
-/// return address into it.
-pub type HostCall =
-    unsafe extern "C" fn(binding: *mut HostBinding, slots: *mut Slot, frame: *const usize);
+/// stored from `slots[0]` on. The frame pointer register is the host thunk's:
+/// it points to the calling wasm function's, then the return address into it.
+pub type HostCall = unsafe extern "C" fn(binding: *mut HostBinding, slots: *mut Slot);
 
 abi_struct! {
     /// What a function reference points at: filled, for good, before there is

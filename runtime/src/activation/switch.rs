@@ -8,15 +8,54 @@ use std::arch::naked_asm;
 use std::cell::Cell;
 use std::ffi::c_void;
 use std::mem::{ManuallyDrop, offset_of};
-use wasm2so_abi::{EntryThunk, Slot};
+use std::ptr;
+use wasm2so_abi::{EntryThunk, HostBinding, Slot};
+
+use super::{HostCode, run_host};
 
 /// What [`enter`]'s frame keeps.
 #[repr(C)]
-pub(super) struct NativeStack {
+pub(crate) struct NativeStack {
     /// The native stack pointer while wasm runs, else 0.
     pointer: Cell<usize>,
+    /// Not null while a host function runs: the frame of the thunk that called it.
+    host_frame: Cell<*const usize>,
     /// The instance that was entered; for [`instance_of_entry`].
     vmctx: *const c_void,
+    /// Where wasm's stack ends: the thunk's return address is below.
+    other: usize,
+}
+
+/// The innermost of a store's stacks that run wasm, while one does.
+pub(crate) struct Running(Cell<*const NativeStack>);
+
+impl Running {
+    /// No wasm runs.
+    pub(crate) const fn new() -> Self {
+        Running(Cell::new(ptr::null()))
+    }
+
+    /// Makes `native` the innermost one, or what [`Running::replace`] returned so
+    /// again.
+    #[inline]
+    pub(super) fn replace(&self, native: *const NativeStack) -> *const NativeStack {
+        self.0.replace(native)
+    }
+}
+
+/// What a host function's binding begins with.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(crate) struct HostEntry {
+    binding: HostBinding,
+    running: *const Running,
+}
+
+impl HostEntry {
+    /// For `H`, of the store that `running` is of.
+    pub(crate) fn new<H: HostCode>(running: *const Running) -> Self {
+        HostEntry { binding: HostBinding { call: call_host::<H> }, running }
+    }
 }
 
 /// From the frame pointer of [`enter`] down to the word that holds the address of
@@ -24,9 +63,10 @@ pub(super) struct NativeStack {
 const NATIVE_STACK: u64 = 48;
 
 impl NativeStack {
-    /// Wasm does not run yet.
-    pub(super) fn new(vmctx: *const c_void) -> Self {
-        NativeStack { pointer: Cell::new(0), vmctx }
+    /// Wasm does not run yet: it will on the stack that ends at `other`, aligned to
+    /// 16 bytes.
+    pub(super) fn new(vmctx: *const c_void, other: usize) -> Self {
+        NativeStack { pointer: Cell::new(0), host_frame: Cell::new(ptr::null()), vmctx, other }
     }
 
     /// The native stack pointer while wasm runs, else 0.
@@ -37,6 +77,11 @@ impl NativeStack {
     /// The same; from now on wasm does not run.
     pub(super) fn take(&self) -> usize {
         self.pointer.replace(0)
+    }
+
+    /// The frame of the host thunk while a host function runs, else null.
+    pub(super) fn host_frame(&self) -> *const usize {
+        self.host_frame.get()
     }
 }
 
@@ -52,20 +97,19 @@ pub(crate) fn instance_of_entry(
     (read_word(native)? == place).then(|| read_word(vmctx))?
 }
 
-/// Calls `thunk(code, vmctx, slots)` on the stack that ends at `stack`. Returns
-/// 0 when that returns, 1 when it was left by [`leave`].
+/// Calls `thunk(code, vmctx, slots)` on the stack that `native` names. Returns when
+/// that returns, or was left by [`leave`].
 ///
 /// # Safety
-/// The call must be in order, and `stack` aligned to 16 bytes and unused.
+/// The call must be in order, and the stack unused.
 #[unsafe(naked)]
 pub(super) unsafe extern "C" fn enter(
     thunk: EntryThunk,
     code: *const c_void,
     vmctx: *mut c_void,
     slots: *mut Slot,
-    stack: usize,
     native: &NativeStack,
-) -> usize {
+) {
     naked_asm!(
         ".cfi_startproc",
         "push rbp",
@@ -83,19 +127,18 @@ pub(super) unsafe extern "C" fn enter(
         ".cfi_offset r14, -48",
         "push r15",
         ".cfi_offset r15, -56",
-        "push r9",
-        // What `leave` needs.
-        "mov [r9], rsp",
+        "push r8",
+        "mov [r8 + {pointer}], rsp",
+        "mov rsp, [r8 + {other}]",
         "mov rax, rdi",
         "mov rdi, rsi",
         "mov rsi, rdx",
         "mov rdx, rcx",
-        "mov rsp, r8",
         "call rax",
+        // All that `leave` sees to is the frame pointer.
         "lea rsp, [rbp - {native_stack}]",
-        "xor eax, eax",
         "pop rcx",
-        "mov qword ptr [rcx], 0",
+        "mov qword ptr [rcx + {pointer}], 0",
         "pop r15",
         "pop r14",
         "pop r13",
@@ -105,12 +148,14 @@ pub(super) unsafe extern "C" fn enter(
         ".cfi_def_cfa rsp, 8",
         "ret",
         ".cfi_endproc",
+        pointer = const offset_of!(NativeStack, pointer),
+        other = const offset_of!(NativeStack, other),
         native_stack = const NATIVE_STACK,
     )
 }
 
-/// Lets the [`enter`] return that `native`, the contents of its
-/// [`NativeStack`], is of.
+/// Goes on where the thunk returns to in the [`enter`] that `native`, the contents
+/// of its [`NativeStack`], is of.
 ///
 /// # Safety
 /// It has not returned, and nothing on its stack has a destructor.
@@ -118,17 +163,52 @@ pub(super) unsafe extern "C" fn enter(
 pub(super) unsafe extern "C" fn leave(native: usize) -> ! {
     naked_asm!(
         // Nobody returns from here, so no table says how.
-        "mov rsp, rdi",
-        "mov eax, 1",
-        "pop rcx",
-        "mov qword ptr [rcx], 0",
-        "pop r15",
-        "pop r14",
-        "pop r13",
-        "pop r12",
-        "pop rbx",
-        "pop rbp",
+        "lea rbp, [rdi + {native_stack}]",
+        "mov rax, [rdi]",
+        "mov rsp, [rax + {other}]",
+        "sub rsp, 8",
         "ret",
+        native_stack = const NATIVE_STACK,
+        other = const offset_of!(NativeStack, other),
+    )
+}
+
+/// The [`HostCall`](wasm2so_abi::HostCall) of `H`: runs it on the native stack.
+/// If it fails or panics, wasm is left, and this does not return.
+///
+/// # Safety
+/// As the contract says; the binding is what a [`HostEntry`] begins with.
+#[unsafe(naked)]
+pub(super) unsafe extern "C" fn call_host<H: HostCode>(
+    binding: *mut HostBinding,
+    slots: *mut Slot,
+) {
+    naked_asm!(
+        ".cfi_startproc",
+        // See `call_on`.
+        ".cfi_signal_frame",
+        "push rbp",
+        ".cfi_def_cfa_offset 16",
+        ".cfi_offset rbp, -16",
+        "mov rax, [rdi + {running}]",
+        "mov rax, [rax]",
+        "mov [rax + {host_frame}], rbp",
+        "mov rbp, rsp",
+        ".cfi_def_cfa_register rbp",
+        "mov rsp, [rax + {pointer}]",
+        "call {run}",
+        // What `enter` pushed last.
+        "mov rax, [rsp]",
+        "mov qword ptr [rax + {host_frame}], 0",
+        "mov rsp, rbp",
+        "pop rbp",
+        ".cfi_def_cfa rsp, 8",
+        "ret",
+        ".cfi_endproc",
+        running = const offset_of!(HostEntry, running),
+        host_frame = const offset_of!(NativeStack, host_frame),
+        pointer = const offset_of!(NativeStack, pointer),
+        run = sym run_host::<H>,
     )
 }
 

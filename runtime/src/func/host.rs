@@ -1,7 +1,7 @@
 //! Host functions: what they are, and how wasm calls them.
 
 use super::{Func, WasmValues, with_buffer};
-use crate::activation::{HostCode, call_host};
+use crate::activation::{HostCode, HostEntry};
 use crate::error::{HostError, ResultError};
 use crate::imports::Extern;
 use crate::instance::Instance;
@@ -38,7 +38,7 @@ trait Body: Send {
 #[derive(Clone)]
 #[repr(C)]
 pub(crate) struct Binding {
-    header: HostBinding,
+    entry: HostEntry,
     func: *const HostFunc,
     store: NonNull<StoreInner>,
     instance: Option<Instance>,
@@ -65,9 +65,9 @@ impl HostFunc {
     }
 
     fn create<B: Body + 'static>(store: &mut StoreContext, ty: FuncType, body: B) -> Func {
-        let header = HostBinding { call: call_host::<Code<B>> };
+        let entry = HostEntry::new::<Code<B>>(store.running());
         let context = store.as_ptr();
-        let unbound = Binding { header, func: std::ptr::null(), store: context, instance: None };
+        let unbound = Binding { entry, func: std::ptr::null(), store: context, instance: None };
         let type_id = TypeId::of(&ty);
         let host = Pinned::new(HostFunc {
             ty,

@@ -233,9 +233,9 @@ impl InstanceData {
     pub(super) fn define(&self, index: u32) -> VmFuncRef {
         let function = self.module.function(index).expect("checked when loaded");
         VmFuncRef {
-            code: function.code,
-            local_code: function.local_code,
-            tail_code: function.tail_code,
+            code: function.code.get(),
+            local_code: function.local_code.get(),
+            tail_code: function.tail_code.get(),
             vmctx: self.vm.vmctx().cast(),
             entry: self.module.entry_thunk(function.type_index),
             type_id: self.module.type_id(function.type_index).get(),

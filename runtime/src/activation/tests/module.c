@@ -7,7 +7,7 @@
 typedef struct { uint64_t low, high; } slot;
 typedef struct { void (*trap)(void *vmctx, uint32_t code, uint64_t detail); } builtins;
 typedef struct binding binding;
-struct binding { void (*call)(binding *, slot *, const uintptr_t *frame); };
+struct binding { void (*call)(binding *, slot *); };
 typedef struct { const builtins *builtins; volatile uint8_t *memory; binding *host; } context;
 typedef void function(context *, slot *);
 
@@ -21,7 +21,7 @@ void entry(const void *code, void *vmctx, slot *slots) {
 }
 
 WASM void host_thunk(binding *binding, slot *slots) {
-  binding->call(binding, slots, __builtin_frame_address(0));
+  binding->call(binding, slots);
   __asm__ volatile("");
 }
 
