@@ -16,7 +16,6 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use read::Contents;
 pub(crate) use read::{Elements, SegmentMode};
 use std::collections::HashMap;
-use std::ffi::c_void;
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -244,19 +243,6 @@ impl Module {
     pub(crate) fn entry_thunk(&self, index: u32) -> Option<EntryThunk> {
         // SAFETY: checked when loaded, and mapped as long as `self`.
         unsafe { self.contents().raw_types[index as usize].entry_thunk() }
-    }
-
-    /// How the module calls host functions of type `index`; may be null if it
-    /// imports none of that type.
-    pub(crate) fn host_thunk(&self, index: u32) -> *const c_void {
-        self.contents().raw_types[index as usize].host_thunk.get()
-    }
-
-    /// The host thunks that it has, by the identity of their type.
-    pub(crate) fn host_thunks(&self) -> impl Iterator<Item = (TypeId, *const c_void)> {
-        let contents = self.contents();
-        let thunks = contents.raw_types.iter().map(|ty| ty.host_thunk.get());
-        contents.type_ids.iter().copied().zip(thunks).filter(|(_, thunk)| !thunk.is_null())
     }
 
     /// Index of the start function.

@@ -4,6 +4,7 @@
 //! host function, whose "vmctx" is a [`Binding`]; any other is wasm code. How
 //! wasm is entered and left is not known here.
 
+mod convention;
 mod host;
 mod typed;
 

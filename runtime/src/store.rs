@@ -11,16 +11,12 @@
 //!   store for another and free it.
 
 use crate::activation::Running;
-use crate::artifact::Module;
 use crate::error::ResourceError;
 use crate::func::HostFunc;
 use crate::global::GlobalData;
 use crate::instance::InstanceData;
 use crate::memory::MemoryData;
-use crate::signature::TypeId;
 use crate::table::TableData;
-use std::collections::HashMap;
-use std::ffi::c_void;
 use std::num::NonZeroU64;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -87,8 +83,6 @@ pub(crate) struct StoreInner {
     pub(crate) tables: Vec<TableData>,
     pub(crate) globals: Vec<GlobalData>,
     pub(crate) host_funcs: Vec<Pinned<HostFunc>>,
-    /// A host thunk of each type that the instances' modules have one for.
-    pub(crate) host_thunks: HashMap<TypeId, *const c_void>,
 }
 
 impl Store {
@@ -106,7 +100,6 @@ impl Store {
             tables: Vec::new(),
             globals: Vec::new(),
             host_funcs: Vec::new(),
-            host_thunks: HashMap::new(),
         });
         Store(StoreContext { inner: NonNull::from(Box::leak(inner)), _unsized: [] })
     }
@@ -195,21 +188,6 @@ impl StoreInner {
             _ => {
                 self.memory_used = used;
                 Ok(())
-            }
-        }
-    }
-
-    /// Learns how `module` calls host functions, for references to them.
-    pub(crate) fn add_host_thunks(&mut self, module: &Module) {
-        for (type_id, thunk) in module.host_thunks() {
-            if self.host_thunks.contains_key(&type_id) {
-                continue;
-            }
-            self.host_thunks.insert(type_id, thunk);
-            for host in &self.host_funcs {
-                // SAFETY: pinned, and no reference to it is kept anywhere while
-                // the store is borrowed mutably, but to its type and body.
-                unsafe { HostFunc::complete(host.as_ptr(), type_id, thunk) };
             }
         }
     }

@@ -254,7 +254,5 @@ fn is_thunk(code: &Code, start: u64) -> bool {
     // SAFETY: `code` keeps the checked descriptor mapped.
     let types = unsafe { code.descriptor().types.as_slice() };
     functions(code).iter().any(|f| f.code.get() as u64 == start && own_code(f) != start)
-        || types
-            .iter()
-            .any(|ty| ty.host_thunk.get() as u64 == start || ty.entry.get() as u64 == start)
+        || types.iter().any(|ty| ty.entry.get() as u64 == start)
 }

@@ -190,7 +190,7 @@ impl Writer {
 
     fn types(&mut self, module: &WasmModule<'_>) -> (Target, u64) {
         use abi::FuncType as F;
-        let (entries, hosts) = (thunks::entry_types(module), thunks::host_types(module));
+        let entries = thunks::entry_types(module);
         let mut records = Vec::new();
         for (index, signature) in (0..).zip(&module.types) {
             let codes = |types: &[abi::ValType]| types.iter().map(|&t| t as u8).collect::<Vec<_>>();
@@ -200,10 +200,6 @@ impl Writer {
             if entries.contains(&index) {
                 let thunk = Target::Code(thunks::entry_symbol(index));
                 record = record.pointer(offset_of!(F, entry), thunk);
-            }
-            if hosts.contains(&index) {
-                let thunk = Target::Code(thunks::host_symbol(index));
-                record = record.pointer(offset_of!(F, host_thunk), thunk);
             }
             records.push(record);
         }

@@ -221,9 +221,6 @@ abi_struct! {
         pub results: Array<u8>,
         /// An [`EntryThunk`]; not null for types of referenced functions.
         pub entry: Relative<c_void>,
-        /// Host thunk (wasm convention); not null for types of imported
-        /// functions.
-        pub host_thunk: Relative<c_void>,
     }
 }
 

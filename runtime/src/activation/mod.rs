@@ -12,6 +12,7 @@
 //! has a destructor.
 
 pub(crate) mod gs;
+mod passed;
 mod stack;
 pub(crate) mod switch;
 #[cfg(test)]
@@ -26,7 +27,7 @@ use std::sync::atomic::{Ordering, compiler_fence};
 use std::{io, process, ptr};
 
 use libc::ucontext_t;
-use wasm2so_abi::{EntryThunk, HostBinding, Slot, TrapCode, VmCtx};
+use wasm2so_abi::{EntryThunk, Slot, TrapCode, VmCtx};
 
 use crate::error::{HostError, ResourceError};
 use crate::trap::{self, Trap, TrapDetail};
@@ -34,6 +35,7 @@ use crate::unwind::Context;
 pub(crate) use crate::unwind::arch::trap_builtin;
 use crate::unwind::arch::{Registers, SavedRegisters, redirect};
 use gs::GsBase;
+pub(crate) use passed::{INTEGERS, Passed, RegisterCounts, VECTORS};
 use stack::{StackBounds, ThreadResources};
 use switch::NativeStack;
 pub(crate) use switch::{HostEntry, Running};
@@ -152,20 +154,24 @@ impl Left {
 
 /// What a host function does.
 pub(crate) trait HostCode {
+    /// The registers that it needs.
+    const REGISTERS: RegisterCounts;
+
     /// Runs it, on the native stack.
     ///
     /// # Safety
-    /// As the contract says of [`HostCall`](wasm2so_abi::HostCall).
-    unsafe fn run(binding: *mut HostBinding, slots: *mut Slot) -> Result<(), HostError>;
+    /// `binding`, whose first field is a [`HostEntry`] of this, and `passed` are what
+    /// compiled code passed.
+    unsafe fn run(binding: *mut c_void, passed: *mut Passed) -> Result<(), HostError>;
 }
 
 /// Runs a host function, on the native stack.
 ///
 /// # Safety
 /// As for [`HostCode::run`].
-unsafe extern "C" fn run_host<H: HostCode>(binding: *mut HostBinding, slots: *mut Slot) {
+unsafe extern "C" fn run_host<H: HostCode>(binding: *mut c_void, passed: *mut Passed) {
     // SAFETY: passed on to the caller.
-    let run = || unsafe { H::run(binding, slots) };
+    let run = || unsafe { H::run(binding, passed) };
     let left = match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(())) => return,
         Ok(Err(error)) => Left::Host(error),
@@ -264,7 +270,7 @@ impl Activation {
     /// Registers of the wasm function that called the host function that runs.
     pub(crate) fn host_caller(&self) -> Option<Registers> {
         let frame = self.native.host_frame();
-        // SAFETY: the frame of a host thunk that has not returned.
+        // SAFETY: a frame that has not returned.
         (!frame.is_null()).then(|| unsafe { Registers::caller_of(frame) })
     }
 

@@ -9,8 +9,9 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::mem::{ManuallyDrop, offset_of};
 use std::ptr;
-use wasm2so_abi::{EntryThunk, HostBinding, Slot};
+use wasm2so_abi::{EntryThunk, Slot};
 
+use super::passed::Passed;
 use super::{HostCode, run_host};
 
 /// What [`enter`]'s frame keeps.
@@ -18,7 +19,7 @@ use super::{HostCode, run_host};
 pub(crate) struct NativeStack {
     /// The native stack pointer while wasm runs, else 0.
     pointer: Cell<usize>,
-    /// Not null while a host function runs: the frame of the thunk that called it.
+    /// Not null while a host function runs: the frame of [`call_host`].
     host_frame: Cell<*const usize>,
     /// The instance that was entered; for [`instance_of_entry`].
     vmctx: *const c_void,
@@ -43,18 +44,23 @@ impl Running {
     }
 }
 
-/// What a host function's binding begins with.
+/// What wasm code that calls a host function passes as its instance begins with.
 #[derive(Clone, Copy)]
 #[repr(C)]
 pub(crate) struct HostEntry {
-    binding: HostBinding,
+    code: *const c_void,
     running: *const Running,
 }
 
 impl HostEntry {
     /// For `H`, of the store that `running` is of.
     pub(crate) fn new<H: HostCode>(running: *const Running) -> Self {
-        HostEntry { binding: HostBinding { call: call_host::<H> }, running }
+        HostEntry { code: call_host::<H> as *const c_void, running }
+    }
+
+    /// What wasm calls, in the wasm convention.
+    pub(crate) fn code(&self) -> *const c_void {
+        self.code
     }
 }
 
@@ -79,7 +85,8 @@ impl NativeStack {
         self.pointer.replace(0)
     }
 
-    /// The frame of the host thunk while a host function runs, else null.
+    /// While a host function runs: where its caller's frame pointer and the return
+    /// address are; else null.
     pub(super) fn host_frame(&self) -> *const usize {
         self.host_frame.get()
     }
@@ -173,38 +180,80 @@ pub(super) unsafe extern "C" fn leave(native: usize) -> ! {
     )
 }
 
-/// The [`HostCall`](wasm2so_abi::HostCall) of `H`: runs it on the native stack.
-/// If it fails or panics, wasm is left, and this does not return.
+/// Words at the end of a [`Passed`]: padding, the address of the code that goes on,
+/// the caller's frame pointer and the return address.
+pub(super) const CALL_FRAME: usize = 4;
+
+/// What wasm calls as `H`, in the wasm convention: runs it on the native stack. If
+/// it fails or panics, wasm is left, and this does not return.
+///
+/// Unwinders see two frames. The inner one is as of a signal handler: gdb takes
+/// frames that are further in than the one before for a broken stack, but not
+/// beyond such a frame. From that, it would look at the very instruction that
+/// follows the call; so the outer one is ordinary, and only that looks as if it
+/// called the inner one.
 ///
 /// # Safety
-/// As the contract says; the binding is what a [`HostEntry`] begins with.
+/// Called by compiled code only, with a [`HostEntry`] as its instance.
 #[unsafe(naked)]
-pub(super) unsafe extern "C" fn call_host<H: HostCode>(
-    binding: *mut HostBinding,
-    slots: *mut Slot,
-) {
+pub(super) unsafe extern "C" fn call_host<H: HostCode>() {
     naked_asm!(
         ".cfi_startproc",
-        // See `call_on`.
-        ".cfi_signal_frame",
         "push rbp",
         ".cfi_def_cfa_offset 16",
         ".cfi_offset rbp, -16",
-        "mov rax, [rdi + {running}]",
-        "mov rax, [rax]",
-        "mov [rax + {host_frame}], rbp",
         "mov rbp, rsp",
         ".cfi_def_cfa_register rbp",
+        "lea rax, [rip + 2f]",
+        "sub rsp, {below}",
+        "mov [rbp - 8], rax",
+        ".if {integers} > 0\n mov [rsp + {passed} + 0], rdi\n .endif",
+        ".if {integers} > 1\n mov [rsp + {passed} + 8], rsi\n .endif",
+        ".if {integers} > 2\n mov [rsp + {passed} + 16], rdx\n .endif",
+        ".if {integers} > 3\n mov [rsp + {passed} + 24], rcx\n .endif",
+        ".if {integers} > 4\n mov [rsp + {passed} + 32], r8\n .endif",
+        ".if {integers} > 5\n mov [rsp + {passed} + 40], r9\n .endif",
+        ".if {vectors} > 0\n movaps [rsp + 0], xmm0\n .endif",
+        ".if {vectors} > 1\n movaps [rsp + 16], xmm1\n .endif",
+        ".if {vectors} > 2\n movaps [rsp + 32], xmm2\n .endif",
+        ".if {vectors} > 3\n movaps [rsp + 48], xmm3\n .endif",
+        ".if {vectors} > 4\n movaps [rsp + 64], xmm4\n .endif",
+        ".if {vectors} > 5\n movaps [rsp + 80], xmm5\n .endif",
+        ".if {vectors} > 6\n movaps [rsp + 96], xmm6\n .endif",
+        ".if {vectors} > 7\n movaps [rsp + 112], xmm7\n .endif",
+        "mov rax, [r13 + {running}]",
+        "mov rdi, r13",
+        "mov rsi, rsp",
+        "mov rax, [rax]",
+        "mov [rax + {host_frame}], rbp",
         "mov rsp, [rax + {pointer}]",
+        ".cfi_endproc",
+        ".cfi_startproc",
+        ".cfi_signal_frame",
+        ".cfi_def_cfa rbp, 0",
+        ".cfi_same_value rbp",
         "call {run}",
         // What `enter` pushed last.
-        "mov rax, [rsp]",
-        "mov qword ptr [rax + {host_frame}], 0",
+        "mov rcx, [rsp]",
+        ".cfi_endproc",
+        ".cfi_startproc",
+        ".cfi_def_cfa rbp, 16",
+        ".cfi_offset rbp, -16",
+        "2:",
+        "mov qword ptr [rcx + {host_frame}], 0",
+        "mov rax, [rbp - {below} + {passed}]",
+        "mov rdx, [rbp - {below} + {passed} + 8]",
+        ".if {vectors} > 0\n movaps xmm0, [rbp - {below}]\n movaps xmm1, [rbp - {below} + 16]\n .endif",
         "mov rsp, rbp",
         "pop rbp",
         ".cfi_def_cfa rsp, 8",
         "ret",
         ".cfi_endproc",
+        // From the frame pointer down to what is passed.
+        below = const size_of::<Passed>() - 16,
+        passed = const offset_of!(Passed, integers),
+        integers = const H::REGISTERS.integers,
+        vectors = const H::REGISTERS.vectors,
         running = const offset_of!(HostEntry, running),
         host_frame = const offset_of!(NativeStack, host_frame),
         pointer = const offset_of!(NativeStack, pointer),

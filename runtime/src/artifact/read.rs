@@ -294,11 +294,6 @@ impl Contents {
                 return Err(Malformed::Index { what: "type", index: function.type_index });
             }
         }
-        for &ty in &self.imported_function_types {
-            if self.raw_types[ty as usize].host_thunk.is_null() {
-                return Err(Malformed::Thunk(ty));
-            }
-        }
         if let Some(pair) = self.referenced.windows(2).find(|pair| pair[0] >= pair[1]) {
             return Err(missing_reference(pair[1]));
         }
@@ -439,7 +434,6 @@ mod tests {
             params: Array::EMPTY,
             results: Array::EMPTY,
             entry: Relative::NULL,
-            host_thunk: Relative::NULL,
         }];
         let types = types.leak();
         set(&mut types[0].params, vec![ValType::I32 as u8]);

@@ -98,11 +98,9 @@ impl CoreDump {
         let instances = (0..module.num_imported_functions()).filter_map(|index| {
             let code = field(index, offset_of!(VmImportedFunction, code))?;
             let other = field(index, offset_of!(VmImportedFunction, vmctx))?;
+            // A host function's code is in none.
             let (module, _) = self.module_around(code)?;
-            // A host function's code, too, is in a module; but what that is given is
-            // no instance, which all begin alike.
-            let is_instance = self.process.read_word(other)? == self.process.read_word(vmctx)?;
-            is_instance.then_some((module, other))
+            Some((module, other))
         });
         instances.collect()
     }

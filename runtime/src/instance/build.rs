@@ -62,7 +62,6 @@ pub(super) fn allocate(
         let global = GlobalData::in_instance(ty, data.vm.defined_global(index as u32));
         data.globals.push(Global::insert(inner, global));
     }
-    inner.add_host_thunks(module);
 
     let data = Pinned::new(data);
     let raw = data.as_ptr();
@@ -217,16 +216,7 @@ impl InstanceData {
         let binding = Pinned::new(binding.rebind(instance));
         let vmctx = binding.as_ptr().cast();
         self.bindings.push(binding);
-        let ty = self.module.type_index(index).expect("every function has a type");
-        VmFuncRef {
-            code: self.module.host_thunk(ty),
-            local_code: std::ptr::null(),
-            tail_code: std::ptr::null(),
-            vmctx,
-            entry: None,
-            type_id: self.module.type_id(ty).get(),
-            reserved: 0,
-        }
+        VmFuncRef { vmctx, ..*func.funcref(store) }
     }
 
     /// A reference to function `index`, which the module defines.

@@ -14,8 +14,7 @@ use std::{mem, ptr};
 use libloading::Library;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
 use wasm2so_abi::{
-    EntryThunk, FuncType, Function, FunctionName, HostBinding, ModuleDescriptor, Slot, TrapCode,
-    VmMemoryState,
+    EntryThunk, FuncType, Function, FunctionName, ModuleDescriptor, Slot, TrapCode, VmMemoryState,
 };
 
 use super::*;
@@ -81,7 +80,14 @@ fn compile(path: &Path) {
     let status = Command::new("gcc")
         .args(["-O2", "-g1", "-fPIC", "-shared", "-fno-omit-frame-pointer"])
         .args(["-fasynchronous-unwind-tables", "-fstack-clash-protection"])
-        .args(["-fno-semantic-interposition", "-Wl,--build-id", "-Wl,-z,now", source, "-o"])
+        .args([
+            "-mno-red-zone",
+            "-fno-semantic-interposition",
+            "-Wl,--build-id",
+            "-Wl,-z,now",
+            source,
+            "-o",
+        ])
         .arg(path)
         .status();
     assert!(status.expect("gcc is installed").success());
@@ -102,7 +108,6 @@ fn load(path: PathBuf) -> Module {
     };
     let types: &mut [FuncType] = zeroed(1);
     types[0].entry.set(symbol(c"entry"));
-    types[0].host_thunk.set(symbol(c"host_thunk"));
     let functions: &mut [Function] = zeroed(FUNCTIONS.len());
     let names: &mut [FunctionName] = zeroed(FUNCTIONS.len());
     for (index, &(line, name)) in FUNCTIONS.iter().enumerate() {
@@ -154,8 +159,10 @@ struct Host {
 static TRAP: unsafe extern "C" fn(*mut VmCtx, u32, u64) -> ! = trap_builtin;
 
 impl HostCode for Host {
-    unsafe fn run(binding: *mut HostBinding, _: *mut Slot) -> Result<(), HostError> {
-        // SAFETY: called by `host_thunk` with what `Machine::run` set up.
+    const REGISTERS: RegisterCounts = RegisterCounts { integers: 1, vectors: 0 };
+
+    unsafe fn run(binding: *mut c_void, _: *mut Passed) -> Result<(), HostError> {
+        // SAFETY: called with what `Machine::run` set up.
         unsafe {
             let host = &*binding.cast::<Host>();
             (host.call)(&*host.machine)
