@@ -203,10 +203,11 @@ const CONVENTION: &str = r#"(module
 
 type Many = (i32, f32, u128, i64, f64, i64, i32, f64, u128, f32, i64, i32, f64, u128, i64, f32);
 
-/// What can be compared.
-fn halves(
-    (a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p): Many,
-) -> ((i32, f32, u128, i64, f64, i64, i32, f64), (u128, f32, i64, i32, f64, u128, i64, f32)) {
+type Halves =
+    ((i32, f32, u128, i64, f64, i64, i32, f64), (u128, f32, i64, i32, f64, u128, i64, f32));
+
+/// The same in a form that can be compared.
+fn halves((a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p): Many) -> Halves {
     ((a, b, c, d, e, f, g, h), (i, j, k, l, m, n, o, p))
 }
 
