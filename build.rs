@@ -39,7 +39,6 @@ fn main() {
                 "conversions",
                 "gate",
                 "link",
-                "optimise",
                 "narrowing",
                 "optimise",
                 "sitevalues",

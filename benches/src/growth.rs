@@ -131,7 +131,8 @@ fn repeat(wasm: &[u8], copies: u32) -> Result<Vec<u8>, Error<wasmparser::BinaryR
         if let Some((id, range)) = payload.as_section()
             && !matches!(payload, Payload::CodeSectionStart { .. })
         {
-            module.section(&RawSection { id, data: &wasm[range] });
+            let data = &wasm[range.start as usize..range.end as usize];
+            module.section(&RawSection { id, data });
         }
     }
     Ok(module.finish())

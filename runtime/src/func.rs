@@ -4,6 +4,7 @@
 //! host function, whose "vmctx" is a [`Binding`]; any other is wasm code. How
 //! wasm is entered and left is not known here.
 
+mod convention;
 mod host;
 mod typed;
 
@@ -165,16 +166,17 @@ impl Func {
             return Err(CallError::Trap(host_trap(TrapCode::StackOverflow, TrapDetail::None)));
         }
         let &Config { max_stack, keep_locals, .. } = &store.inner().config;
+        let running = store.running();
         // SAFETY: code, instance and thunk are of one function; the arguments are
         // right by the caller's promise; `store` is borrowed, so the instance and
         // its module live on, and no reference into the store is in use.
-        unsafe { enter(max_stack, keep_locals, entry, code, vmctx, slots) }.map_err(|exit| {
-            match exit {
+        unsafe { enter(running, max_stack, keep_locals, entry, code, vmctx, slots) }.map_err(
+            |exit| match exit {
                 Exit::Trap(trap) => CallError::Trap(trap),
                 Exit::Host(error) => CallError::Host(error),
                 Exit::Panic(payload) => resume_unwind(payload),
-            }
-        })
+            },
+        )
     }
 
     fn check_arguments(self, ty: &FuncType, args: &[Value]) -> Result<(), ArgumentError> {

@@ -10,16 +10,13 @@
 //! * `StoreContext` is unsized, so a host function cannot swap the running
 //!   store for another and free it.
 
-use crate::artifact::Module;
+use crate::activation::Running;
 use crate::error::ResourceError;
 use crate::func::HostFunc;
 use crate::global::GlobalData;
 use crate::instance::InstanceData;
 use crate::memory::MemoryData;
-use crate::signature::TypeId;
 use crate::table::TableData;
-use std::collections::HashMap;
-use std::ffi::c_void;
 use std::num::NonZeroU64;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -82,6 +79,7 @@ impl StoreId {
 pub(crate) struct StoreInner {
     pub(crate) id: StoreId,
     pub(crate) config: Config,
+    running: Running,
     /// Bytes in all memories.
     memory_used: u64,
     pub(crate) instances: Vec<Pinned<InstanceData>>,
@@ -89,8 +87,6 @@ pub(crate) struct StoreInner {
     pub(crate) tables: Vec<TableData>,
     pub(crate) globals: Vec<GlobalData>,
     pub(crate) host_funcs: Vec<Pinned<HostFunc>>,
-    /// A host thunk of each type that the instances' modules have one for.
-    pub(crate) host_thunks: HashMap<TypeId, *const c_void>,
 }
 
 impl Store {
@@ -101,13 +97,13 @@ impl Store {
         let inner = Box::new(StoreInner {
             id: StoreId::new(),
             config,
+            running: Running::new(),
             memory_used: 0,
             instances: Vec::new(),
             memories: Vec::new(),
             tables: Vec::new(),
             globals: Vec::new(),
             host_funcs: Vec::new(),
-            host_thunks: HashMap::new(),
         });
         Store(StoreContext { inner: NonNull::from(Box::leak(inner)), _unsized: [] })
     }
@@ -165,6 +161,12 @@ impl StoreContext {
         self.inner
     }
 
+    /// Where calls into wasm note that they are under way.
+    pub(crate) fn running(&self) -> *const Running {
+        // SAFETY: alive as long as any context of it.
+        unsafe { &raw const (*self.inner.as_ptr()).running }
+    }
+
     /// Panics unless `owner`, the store of a `what`, is this one.
     pub(crate) fn check_owner(&self, owner: StoreId, what: &str) {
         assert!(owner == self.inner().id, "this {what} belongs to another store");
@@ -190,21 +192,6 @@ impl StoreInner {
             _ => {
                 self.memory_used = used;
                 Ok(())
-            }
-        }
-    }
-
-    /// Learns how `module` calls host functions, for references to them.
-    pub(crate) fn add_host_thunks(&mut self, module: &Module) {
-        for (type_id, thunk) in module.host_thunks() {
-            if self.host_thunks.contains_key(&type_id) {
-                continue;
-            }
-            self.host_thunks.insert(type_id, thunk);
-            for host in &self.host_funcs {
-                // SAFETY: pinned, and no reference to it is kept anywhere while
-                // the store is borrowed mutably, but to its type and body.
-                unsafe { HostFunc::complete(host.as_ptr(), type_id, thunk) };
             }
         }
     }

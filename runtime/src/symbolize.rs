@@ -287,7 +287,7 @@ fn function_at_address(code: &Code, address: u64) -> Option<(u32, &Function)> {
 /// Where the code starts that is the function's, not a way to it.
 fn own_code(function: &Function) -> u64 {
     let Function { local_code, tail_code, .. } = function;
-    if tail_code.is_null() { *local_code as u64 } else { *tail_code as u64 }
+    if tail_code.is_null() { local_code.get() as u64 } else { tail_code.get() as u64 }
 }
 
 /// Function `index`, if the module defines it.
@@ -318,9 +318,6 @@ fn function_name(code: &Code, index: u32) -> Option<&str> {
 fn is_thunk(code: &Code, start: u64) -> bool {
     // SAFETY: `code` keeps the checked descriptor mapped.
     let types = unsafe { code.descriptor().types.as_slice() };
-    functions(code).iter().any(|f| f.code as u64 == start && own_code(f) != start)
-        || types.iter().any(|ty| {
-            ty.host_thunk as u64 == start
-                || ty.entry.is_some_and(|entry| entry as usize as u64 == start)
-        })
+    functions(code).iter().any(|f| f.code.get() as u64 == start && own_code(f) != start)
+        || types.iter().any(|ty| ty.entry.get() as u64 == start)
 }

@@ -1,5 +1,5 @@
 //! The object that says what the module is: `wasm2so_abi::ModuleDescriptor`
-//! and everything it points at, as relocated constant data.
+//! and everything it points at, as constant data without addresses.
 
 use super::image::{self, Image};
 use super::kept::Kept;
@@ -12,8 +12,8 @@ use crate::module::{
 };
 use object::write::{Object, Relocation, Symbol, SymbolId, SymbolSection};
 use object::{
-    Architecture, BinaryFormat, Endianness, RelocationEncoding, RelocationFlags, RelocationKind,
-    SectionKind, SymbolFlags, SymbolKind, SymbolScope,
+    Architecture, BinaryFormat, Endianness, RelocationFlags, SectionKind, SymbolFlags, SymbolKind,
+    SymbolScope,
 };
 use std::collections::HashMap;
 use std::mem::offset_of;
@@ -69,7 +69,7 @@ impl Record {
         if len == 0 {
             return this;
         }
-        this.pointer(offset + offset_of!(abi::Array<u8>, ptr), target)
+        this.pointer(offset + offset_of!(abi::Array<u8>, start), target)
     }
 
     /// A nested structure at `offset`.
@@ -190,7 +190,7 @@ impl Writer {
 
     fn types(&mut self, module: &WasmModule<'_>) -> (Target, u64) {
         use abi::FuncType as F;
-        let (entries, hosts) = (thunks::entry_types(module), thunks::host_types(module));
+        let entries = thunks::entry_types(module);
         let mut records = Vec::new();
         for (index, signature) in (0..).zip(&module.types) {
             let codes = |types: &[abi::ValType]| types.iter().map(|&t| t as u8).collect::<Vec<_>>();
@@ -200,10 +200,6 @@ impl Writer {
             if entries.contains(&index) {
                 let thunk = Target::Code(thunks::entry_symbol(index));
                 record = record.pointer(offset_of!(F, entry), thunk);
-            }
-            if hosts.contains(&index) {
-                let thunk = Target::Code(thunks::host_symbol(index));
-                record = record.pointer(offset_of!(F, host_thunk), thunk);
             }
             records.push(record);
         }
@@ -417,11 +413,8 @@ impl Writer {
     /// The object, with the sections `kept`.
     fn finish(self, root: u64, kept: &[Kept<'_>]) -> Vec<u8> {
         let mut object = Object::new(BinaryFormat::Elf, Architecture::X86_64, Endianness::Little);
-        let data = object.add_section(
-            Vec::new(),
-            b".data.rel.ro".to_vec(),
-            SectionKind::ReadOnlyDataWithRel,
-        );
+        let name = b".rodata.descriptor".to_vec();
+        let data = object.add_section(Vec::new(), name, SectionKind::ReadOnlyData);
         let bytes = object.add_section(Vec::new(), b".rodata".to_vec(), SectionKind::ReadOnlyData);
         object.append_section_data(bytes, &self.bytes, 16);
         let data_symbol = object.section_symbol(data);
@@ -458,14 +451,10 @@ impl Writer {
                     (symbol, 0)
                 }
             };
-            let flags = RelocationFlags::Generic {
-                kind: RelocationKind::Absolute,
-                encoding: RelocationEncoding::Generic,
-                size: 64,
-            };
+            let flags = RelocationFlags::Elf { r_type: object::elf::R_X86_64_PC64 };
             object
                 .add_relocation(data, Relocation { offset, symbol, addend, flags })
-                .expect("ELF has absolute 64-bit relocations");
+                .expect("it is one of ELF");
         }
         for Kept { name, bytes } in kept {
             let name = name.clone().into_bytes();

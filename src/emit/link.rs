@@ -20,6 +20,8 @@ const SHARED: &[&str] = &[
     // Nothing is to be found first elsewhere, nothing bound late.
     "-Bsymbolic",
     "-znow",
+    // Most modules have nothing that the loader writes to.
+    "-zrodynamic",
     "-zrelro",
     "-znoexecstack",
     // One code segment of its own, so that no data is executable.

@@ -5,7 +5,7 @@
 //! | which functions go into which LLVM module | [`shards`] |
 //! | line table, inlined functions, variables | [`debug`] |
 //! | the text that lines are shown of | [`listing`] |
-//! | entry and host thunks, the trap function | [`thunks`] |
+//! | entry thunks, the trap function | [`thunks`] |
 //! | first contents of memories | [`image`] |
 //! | first contents of tables | [`table_image`] |
 //! | what the module says of itself | [`descriptor`] |

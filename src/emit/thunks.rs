@@ -1,12 +1,12 @@
 //! The bridges between host and wasm, and between the two conventions: entry
-//! thunks, host thunks, wrappers, adapters, and the ways to the runtime's builtins.
+//! thunks, wrappers, adapters, and the ways to the runtime's builtins.
 //! Contracts: `wasm2so_abi`. None of them has debug information, so none shows
 //! in a trace.
 
 use crate::llvm::intrinsics::Intrinsic;
 use crate::llvm::ir::Ir;
 use crate::llvm::types::{TAIL_CONVENTION, Types, WASM_CONVENTION};
-use crate::module::{ExternType, Signature, WasmModule};
+use crate::module::WasmModule;
 use crate::translate::{ShardCx, builtin_convention};
 use inkwell::IntPredicate;
 use inkwell::module::Linkage;
@@ -16,36 +16,16 @@ use inkwell::values::{
 };
 use std::collections::BTreeSet;
 use std::mem::offset_of;
-use wasm2so_abi::{Builtin, ExternKind, HostBinding, ReturnStyle, Slot, VmCtx, VmMemory};
+use wasm2so_abi::{Builtin, ReturnStyle, Slot, VmCtx, VmMemory};
 
 /// Types, by index, of functions that the host can call.
 pub fn entry_types(module: &WasmModule<'_>) -> BTreeSet<u32> {
     module.referenced.iter().map(|&f| module.functions[f as usize]).collect()
 }
 
-/// Types, by index, of functions that the host can provide: by import, and, if
-/// it can reach a table, by element.
-pub fn host_types(module: &WasmModule<'_>) -> BTreeSet<u32> {
-    let shares_table = module.imported_tables > 0
-        || module.exports.iter().any(|export| export.kind == ExternKind::Table);
-    if shares_table {
-        return (0..module.types.len() as u32).collect();
-    }
-    let imported = module.imports.iter().filter_map(|import| match import.ty {
-        ExternType::Function(ty) => Some(ty),
-        _ => None,
-    });
-    imported.collect()
-}
-
 /// Symbol of the entry thunk of type `index`.
 pub fn entry_symbol(index: u32) -> String {
     format!("wasm2so.enter.{index}")
-}
-
-/// Symbol of the host thunk of type `index`.
-pub fn host_symbol(index: u32) -> String {
-    format!("wasm2so.host.{index}")
 }
 
 /// Builds all thunks of the module.
@@ -56,9 +36,6 @@ pub fn build(cx: &ShardCx<'_, '_>) {
     }
     for ty in entry_types(cx.module) {
         thunks.entry(ty);
-    }
-    for ty in host_types(cx.module) {
-        thunks.host(ty);
     }
     if cx.conventions.wrapped() {
         for &function in &cx.module.referenced {
@@ -214,67 +191,6 @@ impl<'ctx> Thunks<'ctx, '_> {
         let signature = &self.cx.module.types[index as usize];
         let call = self.cx.call_pointer(&self.ir, code, WASM_CONVENTION, signature, &args);
         self.ir.ret(call.try_as_basic_value().basic());
-    }
-
-    /// Wasm convention on the outside, [`HostBinding::call`] on the inside.
-    fn host(&self, index: u32) {
-        let signature = &self.cx.module.types[index as usize];
-        let ty = self.types.function(signature);
-        let function = self.cx.llvm.add_function(&host_symbol(index), ty, Some(Linkage::External));
-        self.cx.finish_wasm_declaration(function, WASM_CONVENTION);
-        self.start(function);
-        let binding = param(function, 0).into_pointer_value();
-        let style = ReturnStyle::of(&signature.results);
-        let first = 1 + u32::from(style == ReturnStyle::Memory);
-
-        let room = signature.params.len().max(signature.results.len()) as u32;
-        let slots = self.ir.alloca(self.types.v128.array_type(room));
-        for i in 0..signature.params.len() {
-            self.ir.store(self.slot(slots, i), param(function, first + i as u32));
-        }
-        self.call_binding(binding, slots);
-
-        match style {
-            ReturnStyle::Void => self.ir.ret(None),
-            ReturnStyle::Direct => self.ir.ret(Some(self.result(signature, slots, 0))),
-            ReturnStyle::Registers => {
-                let mut all = self.types.results(&signature.results).get_undef();
-                for i in 0..signature.results.len() {
-                    all = self.ir.insert(all, self.result(signature, slots, i), i as u32);
-                }
-                self.ir.ret(Some(all.into()));
-            }
-            ReturnStyle::Memory => {
-                let to = param(function, 1).into_pointer_value();
-                for i in 0..signature.results.len() {
-                    self.ir.store(self.slot(to, i), self.result(signature, slots, i));
-                }
-                self.ir.ret(None);
-            }
-        }
-    }
-
-    fn call_binding(&self, binding: PointerValue<'ctx>, slots: PointerValue<'ctx>) {
-        let ptr = self.types.ptr;
-        let frame_address = Intrinsic::FrameAddress.declare(self.cx.llvm, &[ptr.into()]);
-        let this_frame = self.types.i32.const_zero();
-        let frame = self.ir.call(frame_address, &[this_frame.into()]);
-        let frame = frame.try_as_basic_value().unwrap_basic();
-        let ty =
-            self.types.context().void_type().fn_type(&[ptr.into(), ptr.into(), ptr.into()], false);
-        let call = self.load_pointer(binding, offset_of!(HostBinding, call));
-        let call = self.ir.call_indirect(ty, call, &[binding.into(), slots.into(), frame.into()]);
-        call.set_tail_call_kind(LLVMTailCallKind::LLVMTailCallKindNoTail);
-    }
-
-    fn result(
-        &self,
-        signature: &Signature,
-        slots: PointerValue<'ctx>,
-        index: usize,
-    ) -> inkwell::values::BasicValueEnum<'ctx> {
-        let ty = self.types.value(signature.results[index]);
-        self.ir.load(ty, self.slot(slots, index)).0
     }
 
     fn start(&self, function: FunctionValue<'ctx>) {

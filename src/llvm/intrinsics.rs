@@ -32,7 +32,6 @@ intrinsics! {
     Floor = "llvm.floor",
     FloatToSignedSat = "llvm.fptosi.sat",
     FloatToUnsignedSat = "llvm.fptoui.sat",
-    FrameAddress = "llvm.frameaddress",
     FunnelShiftLeft = "llvm.fshl",
     FunnelShiftRight = "llvm.fshr",
     MemoryMove = "llvm.memmove",

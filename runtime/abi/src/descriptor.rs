@@ -1,21 +1,62 @@
 //! What a compiled module says of itself: everything behind the root symbol.
 //!
-//! All of it is constant data in the `.so` (relocated, then read-only).
+//! All of it is constant, read-only data in the `.so`.
 
 use crate::layout::abi_struct;
 use crate::{EntryThunk, Hash, MAGIC, VmCounts};
 use core::ffi::c_void;
+use core::marker::PhantomData;
 
-/// A constant array: pointer and number of elements.
+/// A pointer from the module's constant data to its data or code: the distance from
+/// the pointer itself, so that loading has nothing to relocate. 0 is null.
+///
+/// It may not be moved.
+#[repr(transparent)]
+pub struct Relative<T> {
+    distance: i64,
+    target: PhantomData<*const T>,
+}
+
+impl<T> Relative<T> {
+    /// Points nowhere.
+    pub const NULL: Self = Relative { distance: 0, target: PhantomData };
+
+    /// What it points at, or null.
+    pub fn get(&self) -> *const T {
+        if self.distance == 0 {
+            return core::ptr::null();
+        }
+        let here = (&raw const self.distance).expose_provenance();
+        core::ptr::with_exposed_provenance(here.wrapping_add_signed(self.distance as isize))
+    }
+
+    /// Whether it points nowhere.
+    pub fn is_null(&self) -> bool {
+        self.distance == 0
+    }
+
+    /// Lets it point at `target`, as long as it stays where it is.
+    pub fn set(&mut self, target: *const T) {
+        let here = (&raw const self.distance).addr();
+        let distance = target.expose_provenance().wrapping_sub(here) as i64;
+        self.distance = if target.is_null() { 0 } else { distance };
+    }
+}
+
+/// A constant array: pointer and number of elements. As [`Relative`] it may not
+/// be moved.
 #[repr(C)]
 pub struct Array<T> {
-    /// First element; dangling or null when `len` is 0.
-    pub ptr: *const T,
+    /// First element; null when `len` is 0.
+    pub start: Relative<T>,
     /// Number of elements.
     pub len: u64,
 }
 
 impl<T> Array<T> {
+    /// No elements.
+    pub const EMPTY: Self = Array { start: Relative::NULL, len: 0 };
+
     /// The elements.
     ///
     /// # Safety
@@ -25,9 +66,15 @@ impl<T> Array<T> {
         if self.len == 0 {
             return &[];
         }
-        // SAFETY: the compiler wrote `len` elements at `ptr`; the caller keeps
-        // the module mapped.
-        unsafe { core::slice::from_raw_parts(self.ptr, self.len as usize) }
+        // SAFETY: the compiler wrote `len` elements there; the caller keeps the
+        // module mapped.
+        unsafe { core::slice::from_raw_parts(self.start.get(), self.len as usize) }
+    }
+
+    /// Makes `items` the elements, as long as it stays where it is.
+    pub fn set(&mut self, items: &'static [T]) {
+        self.start.set(items.as_ptr());
+        self.len = items.len() as u64;
     }
 }
 
@@ -172,11 +219,19 @@ abi_struct! {
         pub params: Array<u8>,
         /// [`ValType`](crate::ValType) codes.
         pub results: Array<u8>,
-        /// Entry thunk; present for types of referenced functions.
-        pub entry: Option<EntryThunk>,
-        /// Host thunk (wasm convention); not null for types of imported
-        /// functions.
-        pub host_thunk: *const c_void,
+        /// An [`EntryThunk`]; not null for types of referenced functions.
+        pub entry: Relative<c_void>,
+    }
+}
+
+impl FuncType {
+    /// The entry thunk, if there is one.
+    ///
+    /// # Safety
+    /// As for [`Array::as_slice`].
+    pub unsafe fn entry_thunk(&self) -> Option<EntryThunk> {
+        // SAFETY: the compiler wrote the address of one, or null.
+        unsafe { core::mem::transmute::<*const c_void, Option<EntryThunk>>(self.entry.get()) }
     }
 }
 
@@ -226,14 +281,14 @@ abi_struct! {
     pub struct Function {
         /// Entry point, wasm convention; null when no reference to it can
         /// exist, so that it may have been inlined away.
-        pub code: *const c_void,
+        pub code: Relative<c_void>,
         /// The same, called by code of the same instance; null as `code` is.
         /// Differs from it in modules that keep the base of memory 0 in GS
         /// while they run: `code` puts it there, and what was there back.
-        pub local_code: *const c_void,
+        pub local_code: Relative<c_void>,
         /// Entry point, tail convention; null as `code` is, and when the module
         /// makes no tail calls.
-        pub tail_code: *const c_void,
+        pub tail_code: Relative<c_void>,
         /// Type index.
         pub type_index: u32,
         /// Keeps the size explicit.
@@ -436,7 +491,7 @@ abi_struct! {
     }
 }
 
-// SAFETY: constant data, read-only once relocated.
+// SAFETY: constant data.
 unsafe impl Sync for ModuleDescriptor {}
 
 pub(crate) const fn hash_layout(hash: Hash) -> Hash {

@@ -15,9 +15,9 @@
 //!   ordinary ones.
 //! * **entry thunk** ([`EntryThunk`], C convention): how the host calls wasm.
 //!   One per signature, in the `.so`.
-//! * **host thunk** (wasm convention): how wasm calls the host. One per
-//!   signature, in the `.so`; it spills its arguments into [`Slot`]s and calls
-//!   [`HostBinding::call`].
+//!
+//! Wasm calls host functions as it calls others: in the wasm convention. Their
+//! code is the runtime's.
 //!
 //! # Debug information
 //! A line is a byte offset in the wasm file. That of a local, counted from its

@@ -49,7 +49,7 @@ impl ValType {
     }
 
     /// Whether a value of this type travels in a vector register.
-    const fn in_vector_register(self) -> bool {
+    pub const fn in_vector_register(self) -> bool {
         matches!(self, ValType::F32 | ValType::F64 | ValType::V128)
     }
 }
@@ -62,7 +62,7 @@ pub enum ReturnStyle {
     /// One result, returned as it is.
     Direct,
     /// Several results that fit two integer and two vector registers, returned
-    /// as an LLVM structure.
+    /// as an LLVM structure: in RAX and RDX, XMM0 and XMM1 on x86-64.
     Registers,
     /// Results are stored, each in its own [`Slot`](crate::Slot), through a
     /// pointer passed right after vmctx. LLVM would do the same behind our
@@ -72,8 +72,13 @@ pub enum ReturnStyle {
 
 impl ReturnStyle {
     /// The style of a function with these results.
-    pub fn of(results: &[ValType]) -> Self {
-        let vectors = results.iter().filter(|t| t.in_vector_register()).count();
+    pub const fn of(results: &[ValType]) -> Self {
+        let mut vectors = 0;
+        let mut index = 0;
+        while index < results.len() {
+            vectors += results[index].in_vector_register() as usize;
+            index += 1;
+        }
         match results.len() {
             0 => ReturnStyle::Void,
             1 => ReturnStyle::Direct,

@@ -18,13 +18,6 @@ pub struct Slot(pub [u8; 16]);
 pub type EntryThunk =
     unsafe extern "C" fn(code: *const c_void, vmctx: *mut c_void, slots: *mut Slot);
 
-/// The host's side of a call from wasm: arguments in `slots`, results to be
-/// stored from `slots[0]` on. `frame` is the host thunk's frame address:
-/// `frame[0]` is the calling wasm function's frame pointer, `frame[1]` the
-/// return address into it.
-pub type HostCall =
-    unsafe extern "C" fn(binding: *mut HostBinding, slots: *mut Slot, frame: *const usize);
-
 abi_struct! {
     /// What a function reference points at: filled, for good, before there is
     /// the first reference to it.
@@ -41,7 +34,7 @@ abi_struct! {
         /// calls, so that the caller has to go through an adapter.
         pub tail_code: *const c_void,
         /// First argument of `code`: the owning instance's [`VmCtx`], or the
-        /// [`HostBinding`] when `code` is a host thunk.
+        /// runtime's own data when it is a host function's.
         pub vmctx: *mut c_void,
         /// How the host calls `local_code`.
         pub entry: Option<EntryThunk>,
@@ -49,16 +42,6 @@ abi_struct! {
         pub type_id: u32,
         /// Keeps the size explicit.
         pub reserved: u32,
-    }
-}
-
-abi_struct! {
-    /// A host function as compiled code sees it: the "vmctx" of a host thunk.
-    /// The runtime may keep more behind it.
-    #[derive(Clone, Copy)]
-    pub struct HostBinding {
-        /// Called by the host thunk.
-        pub call: HostCall,
     }
 }
 
@@ -250,7 +233,6 @@ impl VmLayout {
 
 pub(crate) const fn hash_layout(hash: Hash) -> Hash {
     let hash = VmFuncRef::hash_layout(hash);
-    let hash = HostBinding::hash_layout(hash);
     let hash = VmMemoryState::hash_layout(hash);
     let hash = VmMemory::hash_layout(hash);
     let hash = VmTableState::hash_layout(hash);

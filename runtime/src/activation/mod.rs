@@ -12,6 +12,7 @@
 //! has a destructor.
 
 pub(crate) mod gs;
+mod passed;
 mod stack;
 pub(crate) mod switch;
 #[cfg(test)]
@@ -26,7 +27,7 @@ use std::sync::atomic::{Ordering, compiler_fence};
 use std::{io, process, ptr};
 
 use libc::ucontext_t;
-use wasm2so_abi::{EntryThunk, HostBinding, Slot, TrapCode, VmCtx};
+use wasm2so_abi::{EntryThunk, Slot, TrapCode, VmCtx};
 
 use crate::error::{HostError, ResourceError};
 use crate::trap::{self, Trap, TrapDetail};
@@ -35,8 +36,10 @@ pub(crate) use crate::unwind::arch::trap_builtin;
 use crate::unwind::arch::{Registers, SavedRegisters, Vectors, redirect};
 use crate::unwind::state::Origin;
 use gs::GsBase;
+pub(crate) use passed::{INTEGERS, Passed, RegisterCounts, VECTORS};
 use stack::{StackBounds, ThreadResources};
 use switch::NativeStack;
+pub(crate) use switch::{HostEntry, Running};
 
 thread_local! {
     /// The innermost activation. No destructor, no lazy initialisation: a signal
@@ -52,8 +55,6 @@ pub(crate) struct Activation {
     resources: &'static ThreadResources,
     /// Its pointer is not 0 from before wasm begins to run until it has been left.
     native: NativeStack,
-    /// Not null while a host function runs.
-    host_frame: Cell<*const usize>,
     left: Cell<Option<Left>>,
     /// Whether a trap keeps the state of the stack.
     keep_state: bool,
@@ -89,8 +90,9 @@ pub(crate) fn prepare_thread() -> io::Result<()> {
 ///
 /// # Safety
 /// The arguments must be right for each other, the module registered, and the
-/// instance alive until this returns.
+/// instance alive until this returns, as `running`, its store's.
 pub(crate) unsafe fn enter(
+    running: *const Running,
     stack_size: usize,
     keep_state: bool,
     thunk: EntryThunk,
@@ -110,8 +112,7 @@ pub(crate) unsafe fn enter(
         thunk,
         stack: bounds,
         resources,
-        native: NativeStack::new(),
-        host_frame: Cell::new(ptr::null()),
+        native: NativeStack::new(bounds.top()),
         left: Cell::new(None),
         keep_state,
     };
@@ -120,12 +121,15 @@ pub(crate) unsafe fn enter(
     compiler_fence(Ordering::SeqCst);
     CURRENT.set(&activation);
     // SAFETY: the caller's promise; the stack is whole and unused.
-    let left =
-        unsafe { switch::enter(thunk, code, vmctx, slots, bounds.top(), &activation.native) } != 0;
+    unsafe {
+        let outer = (*running).replace(&activation.native);
+        switch::enter(thunk, code, vmctx, slots, &activation.native);
+        (*running).replace(outer);
+    }
     CURRENT.set(activation.outer);
     compiler_fence(Ordering::SeqCst);
     gs_base.restore();
-    if left && let Some(left) = activation.left.take() {
+    if let Some(left) = activation.left.take() {
         let is_used_up = matches!(left, Left::Trap(TrapCode::StackOverflow, _));
         // While all on the stack is still there.
         let exit = left.into_exit(&activation);
@@ -160,50 +164,32 @@ impl Left {
 
 /// What a host function does.
 pub(crate) trait HostCode {
+    /// The registers that it needs.
+    const REGISTERS: RegisterCounts;
+
     /// Runs it, on the native stack.
     ///
     /// # Safety
-    /// As the contract says of [`HostCall`](wasm2so_abi::HostCall).
-    unsafe fn run(binding: *mut HostBinding, slots: *mut Slot) -> Result<(), HostError>;
+    /// `binding`, whose first field is a [`HostEntry`] of this, and `passed` are what
+    /// compiled code passed.
+    unsafe fn run(binding: *mut c_void, passed: *mut Passed) -> Result<(), HostError>;
 }
 
-/// The [`HostCall`](wasm2so_abi::HostCall) of a host function. If it fails or
-/// panics, wasm is left, and this does not return.
-///
-/// # Safety
-/// As the contract says.
-pub(crate) unsafe extern "C" fn call_host<H: HostCode>(
-    binding: *mut HostBinding,
-    slots: *mut Slot,
-    frame: *const usize,
-) {
-    reserve_stack();
-    let activation = Activation::running();
-    activation.host_frame.set(frame);
-    // SAFETY: wasm runs in the innermost activation, and called this.
-    let left = unsafe {
-        switch::call_on(activation.native.get(), run_host::<H>, binding.cast(), slots.cast())
-    };
-    activation.host_frame.set(ptr::null());
-    if left != 0 {
-        activation.leave();
-    }
-}
-
-/// Runs a host function for [`call_host`]. Not 0 if wasm is to be left.
+/// Runs a host function, on the native stack.
 ///
 /// # Safety
 /// As for [`HostCode::run`].
-unsafe extern "C" fn run_host<H: HostCode>(binding: *mut c_void, slots: *mut c_void) -> usize {
+unsafe extern "C" fn run_host<H: HostCode>(binding: *mut c_void, passed: *mut Passed) {
     // SAFETY: passed on to the caller.
-    let run = || unsafe { H::run(binding.cast(), slots.cast()) };
+    let run = || unsafe { H::run(binding, passed) };
     let left = match catch_unwind(AssertUnwindSafe(run)) {
-        Ok(Ok(())) => return 0,
+        Ok(Ok(())) => return,
         Ok(Err(error)) => Left::Host(error),
         Err(payload) => Left::Panic(payload),
     };
-    Activation::running().left.set(Some(left));
-    1
+    let activation = Activation::running();
+    activation.left.set(Some(left));
+    activation.leave()
 }
 
 /// Touches as much of wasm's stack as is needed to leave it: if that is too
@@ -294,8 +280,8 @@ impl Activation {
 
     /// Registers of the wasm function that called the host function that runs.
     pub(crate) fn host_caller(&self) -> Option<Registers> {
-        let frame = self.host_frame.get();
-        // SAFETY: a host thunk's frame, by the promise made to `call_host`.
+        let frame = self.native.host_frame();
+        // SAFETY: a frame that has not returned.
         (!frame.is_null()).then(|| unsafe { Registers::caller_of(frame) })
     }
 

@@ -23,7 +23,7 @@ pub(super) fn find(
         return images;
     }
     let usable = rustix::param::page_size() as u64 == IMAGE_PAGE && is_loaded(&file, loaded);
-    let offset = |run: &ImageRun| file.offset_of((run.bytes.ptr as u64).wrapping_sub(bias));
+    let offset = |run: &ImageRun| file.offset_of((run.bytes.start.get() as u64).wrapping_sub(bias));
     let offsets: Option<Vec<u64>> = runs.iter().map(offset).collect();
     let offsets = offsets.filter(|_| usable);
     let file = offsets.as_ref().map(|_| Arc::new(file.into_file()));
@@ -44,8 +44,8 @@ pub(super) fn find(
 /// Whether the file is what the loader mapped: its first page says where
 /// everything is, and holds the build ID, which tells contents apart.
 fn is_loaded(file: &Checked, loaded: &Range<u64>) -> bool {
-    let len = file.bytes().len().min(IMAGE_PAGE as usize).min((loaded.end - loaded.start) as usize);
+    let len = file.head().len().min((loaded.end - loaded.start) as usize);
     // SAFETY: the loader mapped the object's first page there.
     let header = unsafe { std::slice::from_raw_parts(loaded.start as *const u8, len) };
-    file.bytes()[..len] == *header
+    file.head()[..len] == *header
 }

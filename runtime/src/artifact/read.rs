@@ -2,6 +2,8 @@
 //! index on the way. What is large stays where it is.
 
 mod images;
+#[cfg(test)]
+mod tests;
 
 use super::{ExportType, ImportType};
 use crate::error::Malformed;
@@ -294,11 +296,6 @@ impl Contents {
                 return Err(Malformed::Index { what: "type", index: function.type_index });
             }
         }
-        for &ty in &self.imported_function_types {
-            if self.raw_types[ty as usize].host_thunk.is_null() {
-                return Err(Malformed::Thunk(ty));
-            }
-        }
         if let Some(pair) = self.referenced.windows(2).find(|pair| pair[0] >= pair[1]) {
             return Err(missing_reference(pair[1]));
         }
@@ -312,7 +309,7 @@ impl Contents {
             if self.functions[defined as usize].code.is_null() {
                 return Err(missing_reference(index));
             }
-            if self.raw_types[ty as usize].entry.is_none() {
+            if self.raw_types[ty as usize].entry.is_null() {
                 return Err(Malformed::Thunk(ty));
             }
         }
@@ -405,104 +402,4 @@ fn memory_type(raw: &abi::ExternType) -> MemoryType {
 
 fn global_type(raw: &abi::ExternType) -> Result<GlobalType, Malformed> {
     Ok(GlobalType { content: val_type(raw.ty)?, mutable: raw.mutable != 0 })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::ptr::null;
-
-    /// An array for as long as the process runs.
-    fn array<T>(items: Vec<T>) -> Array<T> {
-        let items = Box::leak(items.into_boxed_slice());
-        Array { ptr: items.as_ptr(), len: items.len() as u64 }
-    }
-
-    fn function(type_index: u32) -> Function {
-        Function {
-            code: std::ptr::dangling(),
-            local_code: std::ptr::dangling(),
-            tail_code: null(),
-            type_index,
-            reserved: 0,
-            body_start: 0,
-            body_end: 1,
-        }
-    }
-
-    /// A module of one type, `(i32) -> ()`, without thunks, and one function.
-    fn descriptor() -> ModuleDescriptor {
-        let params = array(vec![ValType::I32 as u8]);
-        let ty = abi::FuncType { params, results: array(vec![]), entry: None, host_thunk: null() };
-        ModuleDescriptor {
-            preamble: abi::Preamble::CURRENT,
-            producer: array(vec![]),
-            name: array(vec![]),
-            file_name: array(vec![]),
-            cpu_features: array(vec![]),
-            counts: VmCounts { types: 1, ..VmCounts::default() },
-            start: NULL_FUNCTION,
-            code_section_start: 0,
-            types: array(vec![ty]),
-            imports: array(vec![]),
-            exports: array(vec![]),
-            functions: array(vec![function(0)]),
-            function_names: array(vec![]),
-            tables: array(vec![]),
-            memories: array(vec![]),
-            globals: array(vec![]),
-            referenced: array(vec![]),
-            elems: array(vec![]),
-            datas: array(vec![]),
-            image: array(vec![]),
-            table_images: array(vec![]),
-        }
-    }
-
-    fn read(descriptor: ModuleDescriptor) -> Result<Contents, Malformed> {
-        // SAFETY: leaked, and so are all arrays.
-        unsafe { Contents::read(Box::leak(Box::new(descriptor))) }
-    }
-
-    #[test]
-    fn a_sound_module_is_read() {
-        let contents = read(descriptor()).ok().unwrap();
-        assert_eq!(contents.types, [FuncType::new([ValType::I32], [])]);
-        assert_eq!((contents.type_index(0), contents.type_index(1)), (Some(0), None));
-    }
-
-    #[test]
-    fn a_module_that_contradicts_itself_is_refused() {
-        let error = |change: fn(&mut ModuleDescriptor)| {
-            let mut descriptor = descriptor();
-            change(&mut descriptor);
-            read(descriptor).err()
-        };
-        assert_eq!(error(|m| m.counts.memories = 1), Some(Malformed::Counts));
-        let type_7 = Malformed::Index { what: "type", index: 7 };
-        assert_eq!(error(|m| m.functions = array(vec![function(7)])), Some(type_7));
-        let reference = |m: &mut ModuleDescriptor| {
-            m.referenced = array(vec![0]);
-            m.counts.referenced = 1;
-        };
-        assert_eq!(error(reference), Some(Malformed::Thunk(0)));
-        assert_eq!(error(|m| m.start = 0), Some(missing_reference(0)));
-        let image = |m: &mut ModuleDescriptor| {
-            let (memory, bytes) = (1, array(vec![]));
-            m.image = array(vec![ImageRun { memory, reserved: 0, address: 0, bytes }]);
-        };
-        let memory_1 = Malformed::Index { what: "memory of image", index: 1 };
-        assert_eq!(error(image), Some(memory_1));
-        let table_image = |m: &mut ModuleDescriptor| {
-            let functions = array(vec![0]);
-            m.table_images = array(vec![TableImage { table: 0, reserved: 0, functions }]);
-        };
-        let table_0 = Malformed::Index { what: "table of image", index: 0 };
-        assert_eq!(error(table_image), Some(table_0));
-        let export = |m: &mut ModuleDescriptor| {
-            m.exports = array(vec![abi::Export { name: array(vec![]), kind: 9, index: 0 }]);
-        };
-        let kind_9 = Malformed::Code { what: "kind of import or export", code: 9 };
-        assert_eq!(error(export), Some(kind_9));
-    }
 }

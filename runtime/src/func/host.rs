@@ -1,7 +1,8 @@
 //! Host functions: what they are, and how wasm calls them.
 
-use super::{Func, WasmValues, with_buffer};
-use crate::activation::{HostCode, call_host};
+use super::typed::MOST;
+use super::{Func, WasmValues, convention, with_buffer};
+use crate::activation::{HostCode, HostEntry, Passed, RegisterCounts};
 use crate::error::{HostError, ResultError};
 use crate::imports::Extern;
 use crate::instance::Instance;
@@ -11,13 +12,13 @@ use crate::store::{Pinned, StoreContext, StoreId, StoreInner};
 use crate::value::Value;
 use std::ffi::c_void;
 use std::marker::PhantomData;
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
-use wasm2so_abi::{HostBinding, Slot, VmFuncRef};
+use wasm2so_abi::{Slot, ValType, VmFuncRef};
 
 /// A host function, owned by the store.
 pub(crate) struct HostFunc {
     ty: FuncType,
-    type_id: TypeId,
     body: Box<dyn Body>,
     /// The function as the host itself hands it out, called from no instance.
     binding: Binding,
@@ -34,11 +35,23 @@ trait Body: Send {
     unsafe fn run(&self, caller: &mut Caller<'_>, slots: *mut Slot) -> Result<(), HostError>;
 }
 
-/// A host function as one instance imports it: the "vmctx" of its host thunk.
+/// A body that wasm can call.
+trait Callable: Body {
+    /// The registers that it needs.
+    const REGISTERS: RegisterCounts;
+
+    /// Types of parameters and results.
+    fn types(&self) -> (&[ValType], &[ValType]);
+
+    /// Lends room for the longer of both.
+    fn with_slots<R>(&self, f: impl FnOnce(*mut Slot) -> R) -> R;
+}
+
+/// A host function as one instance imports it: what wasm passes as its instance.
 #[derive(Clone)]
 #[repr(C)]
 pub(crate) struct Binding {
-    header: HostBinding,
+    entry: HostEntry,
     func: *const HostFunc,
     store: NonNull<StoreInner>,
     instance: Option<Instance>,
@@ -64,23 +77,22 @@ impl HostFunc {
         HostFunc::create(store, ty, Typed { run, types: PhantomData })
     }
 
-    fn create<B: Body + 'static>(store: &mut StoreContext, ty: FuncType, body: B) -> Func {
-        let header = HostBinding { call: call_host::<Code<B>> };
+    fn create<B: Callable + 'static>(store: &mut StoreContext, ty: FuncType, body: B) -> Func {
+        let entry = HostEntry::new::<Code<B>>(store.running());
         let context = store.as_ptr();
-        let unbound = Binding { header, func: std::ptr::null(), store: context, instance: None };
+        let unbound = Binding { entry, func: std::ptr::null(), store: context, instance: None };
         let type_id = TypeId::of(&ty);
         let host = Pinned::new(HostFunc {
             ty,
-            type_id,
             body: Box::new(body),
             binding: unbound,
             funcref: VmFuncRef {
-                code: std::ptr::null(),
+                code: entry.code(),
                 local_code: std::ptr::null(),
                 tail_code: std::ptr::null(),
                 vmctx: std::ptr::null_mut(),
                 entry: None,
-                type_id: 0,
+                type_id: type_id.get(),
                 reserved: 0,
             },
         });
@@ -93,29 +105,9 @@ impl HostFunc {
         };
         let store = store.inner_mut();
         store.host_funcs.push(host);
-        if let Some(&thunk) = store.host_thunks.get(&type_id) {
-            // SAFETY: as above.
-            unsafe { HostFunc::complete(raw, type_id, thunk) };
-        }
         let funcref = NonNull::new(funcref).expect("within an allocation");
         // SAFETY: it lives as long as the store.
         unsafe { Func::from_raw(store.id, funcref) }
-    }
-
-    /// Lets wasm code call the function through a reference, if `thunk`, a host
-    /// thunk of type `type_id`, fits. Before the store knows one, there is no code that
-    /// could call it.
-    ///
-    /// # Safety
-    /// `host` is alive; its body may be running.
-    pub(crate) unsafe fn complete(host: *mut HostFunc, type_id: TypeId, thunk: *const c_void) {
-        // SAFETY: a running body has references to fields other than `funcref`.
-        unsafe {
-            if (*host).type_id == type_id {
-                (*host).funcref.code = thunk;
-                (*host).funcref.type_id = type_id.get();
-            }
-        }
     }
 
     /// Its type.
@@ -184,19 +176,29 @@ impl Caller<'_> {
 /// The functions with a body `B`: each has a [`Binding`].
 struct Code<B>(PhantomData<B>);
 
-impl<B: Body> HostCode for Code<B> {
-    unsafe fn run(binding: *mut HostBinding, slots: *mut Slot) -> Result<(), HostError> {
+impl<B: Callable> HostCode for Code<B> {
+    const REGISTERS: RegisterCounts = B::REGISTERS;
+
+    unsafe fn run(binding: *mut c_void, passed: *mut Passed) -> Result<(), HostError> {
         // SAFETY: bindings do not change, and live as long as the store.
         let &Binding { func, store, instance, .. } = unsafe { &*binding.cast::<Binding>() };
         // SAFETY: lives as long as the store; its body is a `B`, and does not
         // change.
         let body = unsafe { &*(&raw const *(*func).body).cast::<B>() };
-        // SAFETY: called from wasm, which runs while the store is borrowed and no
-        // reference into it is in use; the thunk stored the arguments, and has
-        // room for the results.
-        unsafe {
-            StoreContext::lend(store, |store| body.run(&mut Caller { store, instance }, slots))
-        }
+        let (params, results) = body.types();
+        body.with_slots(|slots| {
+            // SAFETY: called from wasm, which runs while the store is borrowed and no
+            // reference into it is in use; what it passed is of these types, and
+            // there is room for all.
+            unsafe {
+                convention::arguments(passed, params, results, slots);
+                StoreContext::lend(store, |store| {
+                    body.run(&mut Caller { store, instance }, slots)
+                })?;
+                convention::results(passed, results, slots);
+            }
+            Ok(())
+        })
     }
 }
 
@@ -233,6 +235,22 @@ where
     }
 }
 
+impl<F> Callable for Dynamic<F>
+where
+    Dynamic<F>: Body,
+{
+    const REGISTERS: RegisterCounts = RegisterCounts::ALL;
+
+    fn types(&self) -> (&[ValType], &[ValType]) {
+        (self.ty.params(), self.ty.results())
+    }
+
+    fn with_slots<R>(&self, f: impl FnOnce(*mut Slot) -> R) -> R {
+        let (params, results) = self.types();
+        with_buffer(Slot([0; 16]), params.len().max(results.len()), |slots| f(slots.as_mut_ptr()))
+    }
+}
+
 /// A body that knows its types.
 struct Typed<F, P, R> {
     run: F,
@@ -255,6 +273,23 @@ where
         // SAFETY: there is room for the results.
         unsafe { results.store(slots) };
         Ok(())
+    }
+}
+
+impl<F, P: WasmValues, R: WasmValues> Callable for Typed<F, P, R>
+where
+    Typed<F, P, R>: Body,
+{
+    const REGISTERS: RegisterCounts = convention::registers(P::TYPES, R::TYPES);
+
+    #[inline]
+    fn types(&self) -> (&[ValType], &[ValType]) {
+        (P::TYPES, R::TYPES)
+    }
+
+    #[inline]
+    fn with_slots<T>(&self, f: impl FnOnce(*mut Slot) -> T) -> T {
+        f(MaybeUninit::<[Slot; MOST]>::uninit().as_mut_ptr().cast())
     }
 }
 

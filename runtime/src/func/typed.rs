@@ -78,7 +78,7 @@ impl<P: WasmValues, R: WasmValues> TypedFunc<P, R> {
 }
 
 /// Most values of a tuple.
-const MOST: usize = 16;
+pub(super) const MOST: usize = 16;
 
 /// What nobody else can implement or call.
 mod sealed {

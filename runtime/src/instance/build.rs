@@ -62,7 +62,6 @@ pub(super) fn allocate(
         let global = GlobalData::in_instance(ty, data.vm.defined_global(index as u32));
         data.globals.push(Global::insert(inner, global));
     }
-    inner.add_host_thunks(module);
 
     let data = Pinned::new(data);
     let raw = data.as_ptr();
@@ -217,25 +216,16 @@ impl InstanceData {
         let binding = Pinned::new(binding.rebind(instance));
         let vmctx = binding.as_ptr().cast();
         self.bindings.push(binding);
-        let ty = self.module.type_index(index).expect("every function has a type");
-        VmFuncRef {
-            code: self.module.host_thunk(ty),
-            local_code: std::ptr::null(),
-            tail_code: std::ptr::null(),
-            vmctx,
-            entry: None,
-            type_id: self.module.type_id(ty).get(),
-            reserved: 0,
-        }
+        VmFuncRef { vmctx, ..*func.funcref(store) }
     }
 
     /// A reference to function `index`, which the module defines.
     pub(super) fn define(&self, index: u32) -> VmFuncRef {
         let function = self.module.function(index).expect("checked when loaded");
         VmFuncRef {
-            code: function.code,
-            local_code: function.local_code,
-            tail_code: function.tail_code,
+            code: function.code.get(),
+            local_code: function.local_code.get(),
+            tail_code: function.tail_code.get(),
             vmctx: self.vm.vmctx().cast(),
             entry: self.module.entry_thunk(function.type_index),
             type_id: self.module.type_id(function.type_index).get(),

@@ -179,3 +179,84 @@ fn the_start_function_runs_and_may_fail() {
     imports.define("env", "f", seen);
     Instance::new(&mut store, &imported, &imports).unwrap();
 }
+
+/// Parameters of every type, in registers of each kind and beyond them on the stack,
+/// and results in registers and in memory.
+const CONVENTION: &str = r#"(module
+    (type $many (func (param i32 f32 v128 i64 f64 i64 i32 f64 v128 f32 i64 i32 f64 v128 i64 f32)
+        (result f64 i32 v128 i64 f32)))
+    (import "env" "many" (func $many (type $many)))
+    (import "env" "few" (func $few (param f64 i32 i64 f32) (result f64 i32)))
+    (import "env" "mixed" (func $mixed (param i64 i64 i64 i64 i64 i64 i32 v128)
+        (result i32 f32 i64 v128)))
+    (import "env" "vector" (func $vector (param i32) (result v128)))
+    (func (export "many") (type $many)
+        (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4) (local.get 5)
+        (local.get 6) (local.get 7) (local.get 8) (local.get 9) (local.get 10) (local.get 11)
+        (local.get 12) (local.get 13) (local.get 14) (local.get 15) (call $many))
+    (func (export "few") (param f64 i32 i64 f32) (result f64 i32)
+        (call $few (local.get 0) (local.get 1) (local.get 2) (local.get 3)))
+    (func (export "mixed") (param i64 i64 i64 i64 i64 i64 i32 v128) (result i32 f32 i64 v128)
+        (call $mixed (local.get 0) (local.get 1) (local.get 2) (local.get 3) (local.get 4)
+            (local.get 5) (local.get 6) (local.get 7)))
+    (func (export "vector") (param i32) (result v128) (call $vector (local.get 0))))"#;
+
+type Many = (i32, f32, u128, i64, f64, i64, i32, f64, u128, f32, i64, i32, f64, u128, i64, f32);
+
+type Halves =
+    ((i32, f32, u128, i64, f64, i64, i32, f64), (u128, f32, i64, i32, f64, u128, i64, f32));
+
+/// The same in a form that can be compared.
+fn halves((a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p): Many) -> Halves {
+    ((a, b, c, d, e, f, g, h), (i, j, k, l, m, n, o, p))
+}
+
+#[test]
+fn arguments_and_results_of_all_types_arrive() {
+    const MANY: (Many, (f64, i32, u128, i64, f32)) = (
+        (-1, 1.5, 2 << 99, -3, 4.5, 5, 6, 7.5, 8 << 90, 9.5, 10, -11, 12.5, 13 << 80, 14, 15.5),
+        (-0.5, -2, u128::MAX - 7, i64::MIN, 3.25),
+    );
+    type Few = ((f64, i32, i64, f32), (f64, i32));
+    const FEW: Few = ((1.25, 2, -3, 4.75), (5.125, -6));
+    type Mixed = ((i64, i64, i64, i64, i64, i64, i32, u128), (i32, f32, i64, u128));
+    const MIXED: Mixed = ((1, 2, 3, 4, 5, 6, -7, 8 << 100), (-9, 10.5, 11 << 40, 12 << 70));
+
+    let module = module(CONVENTION);
+    for typed in [true, false] {
+        let mut store = Store::new(Config::default());
+        let many = Func::wrap(&mut store, |_, args| {
+            assert_eq!(halves(args), halves(MANY.0));
+            Ok(MANY.1)
+        });
+        let few = Func::wrap(&mut store, |_, args: (f64, i32, i64, f32)| {
+            assert_eq!(args, FEW.0);
+            Ok(FEW.1)
+        });
+        let mixed = Func::wrap(&mut store, |_, args: (i64, i64, i64, i64, i64, i64, i32, u128)| {
+            assert_eq!(args, MIXED.0);
+            Ok(MIXED.1)
+        });
+        let vector = Func::wrap(&mut store, |_, n: u32| Ok(u128::from(n) << 70));
+        let mut imports = Imports::new();
+        for (name, func) in [("many", many), ("few", few), ("mixed", mixed), ("vector", vector)] {
+            // The same, told its types as it runs.
+            let ty = func.ty(&store);
+            let told = Func::new(&mut store, ty, move |caller, args, results| {
+                results.copy_from_slice(&func.call(caller.store(), args)?);
+                Ok(())
+            });
+            imports.define("env", name, if typed { func } else { told });
+        }
+        let instance = Instance::new(&mut store, &module, &imports).unwrap();
+        let func = |store: &Store, name| instance.func(store, name).unwrap();
+        let many = func(&store, "many").typed(&store).unwrap();
+        assert_eq!(many.call(&mut store, MANY.0).ok(), Some(MANY.1));
+        let few = func(&store, "few").typed(&store).unwrap();
+        assert_eq!(few.call(&mut store, FEW.0).ok(), Some(FEW.1));
+        let mixed = func(&store, "mixed").typed(&store).unwrap();
+        assert_eq!(mixed.call(&mut store, MIXED.0).ok(), Some(MIXED.1));
+        let vector = func(&store, "vector").typed::<u32, u128>(&store).unwrap();
+        assert_eq!(vector.call(&mut store, 3).ok(), Some(3 << 70));
+    }
+}

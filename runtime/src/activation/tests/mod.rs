@@ -14,8 +14,7 @@ use std::{mem, ptr};
 use libloading::Library;
 use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect};
 use wasm2so_abi::{
-    Array, EntryThunk, FuncType, Function, FunctionName, HostBinding, ModuleDescriptor, Slot,
-    TrapCode, VmMemoryState,
+    EntryThunk, FuncType, Function, FunctionName, ModuleDescriptor, Slot, TrapCode, VmMemoryState,
 };
 
 use super::*;
@@ -81,57 +80,59 @@ fn compile(path: &Path) {
     let status = Command::new("gcc")
         .args(["-O2", "-g1", "-fPIC", "-shared", "-fno-omit-frame-pointer"])
         .args(["-fasynchronous-unwind-tables", "-fstack-clash-protection"])
-        .args(["-fno-semantic-interposition", "-Wl,--build-id", "-Wl,-z,now", source, "-o"])
+        .args([
+            "-mno-red-zone",
+            "-fno-semantic-interposition",
+            "-Wl,--build-id",
+            "-Wl,-z,now",
+            source,
+            "-o",
+        ])
         .arg(path)
         .status();
     assert!(status.expect("gcc is installed").success());
 }
 
 fn load(path: PathBuf) -> Module {
-    // SAFETY: all zeroes is an empty descriptor but for references, of which it
-    // has none; the file reserves room for it and is written by this test.
+    // SAFETY: all zeroes is an empty descriptor; the file reserves room for it and is
+    // written by this test.
     let (library, descriptor) = unsafe {
         let library = Library::new(&path).unwrap();
         let place = *library.get::<*mut ModuleDescriptor>(b"wasm2so_module_v1").unwrap();
-        let symbol = |name: &CStr| {
-            library.get::<*const c_void>(name.to_bytes()).map_or(ptr::null(), |symbol| *symbol)
-        };
-        let entry = mem::transmute::<*const c_void, Option<EntryThunk>>(symbol(c"entry"));
-        let ty = FuncType {
-            params: array(Vec::new()),
-            results: array(Vec::new()),
-            entry,
-            host_thunk: symbol(c"host_thunk"),
-        };
-        let function = |&(line, name): &(u64, &CStr)| Function {
-            code: symbol(name),
-            local_code: symbol(name),
-            tail_code: ptr::null(),
-            type_index: 0,
-            reserved: 0,
-            body_start: line,
-            body_end: if line == 800 { 860 } else { line + 100 },
-        };
-        let name = |(index, (_, name)): (usize, &(u64, &CStr))| FunctionName {
-            index: 3 + index as u32,
-            reserved: 0,
-            name: array(name.to_bytes().to_vec()),
-        };
         place.write_bytes(0, 1);
-        (*place).counts.imported_functions = 3;
-        (*place).types = array(vec![ty]);
-        (*place).functions = array(FUNCTIONS.iter().map(function).collect());
-        (*place).function_names = array(FUNCTIONS.iter().enumerate().map(name).collect());
-        (*place).name = array(b"module".to_vec());
-        (Arc::new(library), &*place)
+        (library, &mut *place)
     };
+    // SAFETY: all are functions.
+    let symbol = |name: &CStr| unsafe {
+        library.get::<*const c_void>(name.to_bytes()).map_or(ptr::null(), |symbol| *symbol)
+    };
+    let types: &mut [FuncType] = zeroed(1);
+    types[0].entry.set(symbol(c"entry"));
+    let functions: &mut [Function] = zeroed(FUNCTIONS.len());
+    let names: &mut [FunctionName] = zeroed(FUNCTIONS.len());
+    for (index, &(line, name)) in FUNCTIONS.iter().enumerate() {
+        functions[index].code.set(symbol(name));
+        functions[index].local_code.set(symbol(name));
+        functions[index].body_start = line;
+        functions[index].body_end = if line == 800 { 860 } else { line + 100 };
+        names[index].index = 3 + index as u32;
+        names[index].name.set(name.to_bytes());
+    }
+    descriptor.counts.imported_functions = 3;
+    descriptor.types.set(types);
+    descriptor.functions.set(functions);
+    descriptor.function_names.set(names);
+    descriptor.name.set(b"module");
+    let library = Arc::new(library);
     let code = register_module(descriptor, path, library.clone()).unwrap();
     Module { library, code }
 }
 
-fn array<T>(values: Vec<T>) -> Array<T> {
-    let values = values.leak();
-    Array { ptr: values.as_ptr(), len: values.len() as u64 }
+/// Zeroes for as long as the process runs; `T` is constant data of a module, which
+/// may be zero.
+fn zeroed<T>(count: usize) -> &'static mut [T] {
+    // SAFETY: see above.
+    Vec::leak((0..count).map(|_| unsafe { mem::zeroed() }).collect())
 }
 
 /// What `module.c` calls `context`, and what it points at.
@@ -140,6 +141,7 @@ struct Machine {
     builtins: *const unsafe extern "C" fn(*mut VmCtx, u32, u64) -> !,
     memory: *mut u8,
     host: *const Host,
+    running: Running,
     state: Box<VmMemoryState>,
     _region: RegionHandle,
     module: &'static Module,
@@ -149,7 +151,7 @@ type Body = dyn Fn(&Machine) -> Result<(), HostError>;
 
 #[repr(C)]
 struct Host {
-    binding: HostBinding,
+    entry: HostEntry,
     call: Box<Body>,
     machine: *const Machine,
 }
@@ -157,8 +159,10 @@ struct Host {
 static TRAP: unsafe extern "C" fn(*mut VmCtx, u32, u64) -> ! = trap_builtin;
 
 impl HostCode for Host {
-    unsafe fn run(binding: *mut HostBinding, _: *mut Slot) -> Result<(), HostError> {
-        // SAFETY: called by `host_thunk` with what `Machine::run` set up.
+    const REGISTERS: RegisterCounts = RegisterCounts { integers: 1, vectors: 0 };
+
+    unsafe fn run(binding: *mut c_void, _: *mut Passed) -> Result<(), HostError> {
+        // SAFETY: called with what `Machine::run` set up.
         unsafe {
             let host = &*binding.cast::<Host>();
             (host.call)(&*host.machine)
@@ -182,7 +186,8 @@ impl Machine {
         let state = Box::new(VmMemoryState { base, byte_len: MEMORY.0 as u64 });
         let region = register_memory(base as usize, MEMORY.1, &*state);
         let (builtins, host) = (&raw const TRAP, ptr::null());
-        Machine { builtins, memory: base, host, state, _region: region, module }
+        let running = Running::new();
+        Machine { builtins, memory: base, host, running, state, _region: region, module }
     }
 
     /// The entry thunk, and the function `name`.
@@ -203,7 +208,7 @@ impl Machine {
         let machine = ptr::from_ref(self).cast_mut().cast();
         let (entry, code) = self.function(name);
         // SAFETY: a function of `module.c`, with the context that it expects.
-        unsafe { enter(stack, false, entry, code, machine, &mut slot)? };
+        unsafe { enter(&self.running, stack, false, entry, code, machine, &mut slot)? };
         Ok(u64::from_le_bytes(slot.0[..8].try_into().unwrap()))
     }
 
@@ -223,8 +228,8 @@ impl Machine {
     ) -> Result<u64, Exit> {
         let mut machine = Machine::new();
         let call = Box::new(host);
-        let binding = HostBinding { call: call_host::<Host> };
-        let host = Host { binding, call, machine: &raw const machine };
+        let entry = HostEntry::new::<Host>(&raw const machine.running);
+        let host = Host { entry, call, machine: &raw const machine };
         machine.host = &host;
         machine.run_on(stack, name, arguments)
     }
@@ -446,7 +451,7 @@ fn a_trace_outlives_its_module() {
     drop(module);
     // SAFETY: the code keeps the library loaded.
     let functions = unsafe { code.descriptor().functions.as_slice() };
-    let first = functions[0].code as u64;
+    let first = functions[0].code.get() as u64;
     assert_eq!(code.cfi().function_start(first), Ok(first));
     assert_eq!(crate::unwind::code::Code::find(first), None);
 }

@@ -7,7 +7,7 @@
 typedef struct { uint64_t low, high; } slot;
 typedef struct { void (*trap)(void *vmctx, uint32_t code, uint64_t detail); } builtins;
 typedef struct binding binding;
-struct binding { void (*call)(binding *, slot *, const uintptr_t *frame); };
+struct binding { void (*call)(void); };
 typedef struct { const builtins *builtins; volatile uint8_t *memory; binding *host; } context;
 typedef void function(context *, slot *);
 
@@ -20,10 +20,18 @@ void entry(const void *code, void *vmctx, slot *slots) {
   __asm__ volatile("");
 }
 
-WASM void host_thunk(binding *binding, slot *slots) {
-  binding->call(binding, slots, __builtin_frame_address(0));
-  __asm__ volatile("");
-}
+// Calls the host in the wasm convention.
+#define HOST(callee, slots)                                                        \
+  do {                                                                             \
+    register struct binding *instance __asm__("r13") = (callee);                   \
+    register slot *argument __asm__("rdi") = (slots);                              \
+    __asm__ volatile("mov %%rsp, %%rbx\n\tand $-16, %%rsp\n\tcall *(%0)\n\t"       \
+                     "mov %%rbx, %%rsp"                                            \
+                     : "+r"(instance), "+r"(argument)                              \
+                     :                                                             \
+                     : "rax", "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10",       \
+                       "r11", "xmm0", "xmm1", "memory", "cc");                     \
+  } while (0)
 
 // Where a function's first line stands for its body's first byte.
 #line 100
@@ -80,7 +88,7 @@ WASM void copy(context *c, slot *s) {
 #line 700
 WASM void call_host(context *c, slot *s) {
 #line 710
-  host_thunk(c->host, s);
+  HOST(c->host, s);
 #line 720
   __asm__ volatile("");
 }
@@ -95,13 +103,13 @@ WASM void calls_host(context *c, slot *s) {
 
 #line 860
 WASM void calls_host_often(context *c, slot *s) {
-  for (int i = 0; i < 1000000; i++) host_thunk(c->host, s);
+  for (int i = 0; i < 1000000; i++) HOST(c->host, s);
 }
 
 #line 880
 WASM void recurse_host(context *c, slot *s) {
 #line 885
-  host_thunk(c->host, s);
+  HOST(c->host, s);
 #line 890
   if (s[0].low++ < 1 << 30) recurse_host(c, s);
 #line 895

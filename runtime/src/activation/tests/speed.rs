@@ -26,7 +26,7 @@ fn speed() {
     // SAFETY: a function of `module.c`, with the context that it expects.
     measure("enter and return", 1_000_000, || unsafe {
         slot.0[0] = 0;
-        assert!(enter(STACK, false, entry, code, context, &mut slot).is_ok());
+        assert!(enter(&machine.running, STACK, false, entry, code, context, &mut slot).is_ok());
     });
     let trap = |name, arguments| match machine.run(name, arguments) {
         Err(Exit::Trap(trap)) => trap,

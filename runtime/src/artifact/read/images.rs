@@ -15,7 +15,7 @@ impl Contents {
                 memory.ok_or(Malformed::Index { what: "memory of image", index: run.memory })?;
             let size = memory.min.saturating_mul(WASM_PAGE_SIZE);
             let fits = run.address.checked_add(run.bytes.len).is_some_and(|end| end <= size);
-            let parts = [run.address, run.bytes.len, run.bytes.ptr.addr() as u64];
+            let parts = [run.address, run.bytes.len, run.bytes.start.get().addr() as u64];
             if !fits || parts.iter().any(|part| !part.is_multiple_of(IMAGE_PAGE)) {
                 return Err(Malformed::Image);
             }
