@@ -214,7 +214,7 @@ fn every_copy_of_an_instruction_can_be_stopped_at() {
             "continue",
             "python print(len(copies), 'hit', sum(copy.hit_count for copy in copies))",
         ];
-        let Transcript { outputs, .. } = session.debug(&["total", "25"], &commands);
+        let Transcript { outputs, .. } = session.debug(&["total", "5"], &commands);
         assert_contains(&outputs[5], "exited normally]");
         let (copies, hits) = outputs[6].trim().split_once(" hit ").expect("what python prints");
         let (copies, hits): (u32, u32) = (copies.parse().unwrap(), hits.parse().unwrap());
