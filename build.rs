@@ -34,7 +34,6 @@ fn main() {
         .define("__STDC_LIMIT_MACROS", None)
         .files(
             [
-                "bounds",
                 "codegen",
                 "conversions",
                 "gate",
