@@ -19,9 +19,8 @@ const MEGABYTES: &[f64] = &[1.0, 10.0, 70.0];
 /// # Errors
 /// When a module cannot be made, or an engine fails.
 pub fn measure(program: &Path, engines: &[Installed], output: &Path) -> Result<String> {
-    let wasm = std::fs::read(program).with_context(|| {
-        format!("cannot read {}; build it with scripts/setup", program.display())
-    })?;
+    let wasm =
+        std::fs::read(program).with_context(|| format!("cannot read {}", program.display()))?;
     let mut table = "| MB of wasm | engine | wall, s | CPU, s | s CPU per MB | peak, MB |\n\
                      |---:|---|---:|---:|---:|---:|\n"
         .to_owned();
@@ -167,9 +166,9 @@ mod tests {
              (table 1 funcref) (elem (i32.const 0) 2))",
         )
         .unwrap();
-        let twice = repeat(&wasm, 3).unwrap();
-        wasmparser::validate(&twice).unwrap();
-        let text = wasmprinter::print_bytes(&twice).unwrap();
+        let thrice = repeat(&wasm, 3).unwrap();
+        wasmparser::validate(&thrice).unwrap();
+        let text = wasmprinter::print_bytes(&thrice).unwrap();
         for called in [2, 4, 6] {
             assert!(text.contains(&format!("call 0\n    call {called}\n")), "{text}");
         }

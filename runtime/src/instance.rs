@@ -150,12 +150,12 @@ impl StoreContext {
 }
 
 impl InstanceData {
-    /// The code of its module.
     /// Address of what compiled code knows it by.
     pub(crate) fn vmctx(&self) -> u64 {
         self.vm.vmctx() as u64
     }
 
+    /// The code of its module.
     pub(crate) fn code(&self) -> &Arc<Code> {
         self.module.code()
     }
