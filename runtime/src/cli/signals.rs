@@ -20,19 +20,20 @@ pub fn wait_for(
             on_signal(received);
         }
     };
-    // The thread begins with this: all that others wait for goes to them.
     let mut all = MaybeUninit::uninit();
     let mut before = MaybeUninit::uninit();
+    // At no time may one of them do what it does by itself. The thread begins with all
+    // blocked: what others wait for goes to them.
     // SAFETY: the first set is filled, then the second by the call.
     unsafe {
+        libc::pthread_sigmask(libc::SIG_BLOCK, &set, ptr::null_mut());
         libc::sigfillset(all.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_BLOCK, all.as_ptr(), before.as_mut_ptr());
     }
     let started = thread::Builder::new().name(name.into()).spawn(wait);
-    // SAFETY: both sets are filled.
+    // SAFETY: the set is filled.
     unsafe {
         libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
-        libc::pthread_sigmask(libc::SIG_BLOCK, &set, ptr::null_mut());
     }
     started.map(drop)
 }
