@@ -159,14 +159,33 @@ fn address(random: &mut Random, size: i32) -> String {
     let base = one_of(random, &["$a", "$b"]);
     let shift = size.trailing_zeros();
     let counted = format!("(i32.shl (local.get $i) (i32.const {shift}))");
-    match random.below(9) {
+    match random.below(11) {
         0 | 1 => "(local.get $p)".to_owned(),
         2 => "(local.get $q)".to_owned(),
         3 => format!("(i32.sub (local.get {base}) {counted})"),
         4 => format!("(i32.add (local.get $p) (i32.const {}))", pick(random, &[-8, -1, 8, 16])),
         5 => format!("(i32.add (local.get {base}) (i32.mul (local.get $i) (local.get $x)))"),
         6 => format!("(local.get {base})"),
+        7 => bent(random, size),
         _ => format!("(i32.add (local.get {base}) {counted})"),
+    }
+}
+
+/// An address of which no more than a part is a sum of those that the loop counts.
+fn bent(random: &mut Random, size: i32) -> String {
+    let straight = address(random, size);
+    match random.below(8) {
+        0 => format!("(i32.and {straight} (i32.const 255))"),
+        1 => format!("(i32.and {straight} (i32.const 0xffff))"),
+        2 => format!("(i32.and {straight} (i32.const -16))"),
+        3 => format!("(i32.extend8_s {straight})"),
+        4 => format!("(i32.extend16_s {straight})"),
+        5 => format!("(i32.shr_u {straight} (i32.const 1))"),
+        6 => format!("(i32.mul {straight} (i32.const 3))"),
+        _ => format!(
+            "(i32.wrap_i64 (i64.add (i64.extend_i32_u {straight})
+                (i64.shl (i64.extend_i32_s (local.get $i)) (i64.const 2))))"
+        ),
     }
 }
 

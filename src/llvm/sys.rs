@@ -28,6 +28,8 @@ use wasm2so_abi::{VmLayout, VmMemory, VmMemoryState};
 /// reaches.
 const LLVM_OPTIONS: &[&str] = &[
     "wasm2so",
+    // Producers have inlined: more than this made programs larger, none faster.
+    "-inline-threshold=100",
     // Two arms of a branch with the same calls would become one, which has no
     // location.
     "-simplifycfg-hoist-common=false",

@@ -11,15 +11,11 @@
 // its stores before whatever may fault after it. Traps that leave it are calls
 // that may read memory.
 
-#include "versioning.h"
+#include "bounds.h"
 
 #include "llvm/Analysis/AssumptionCache.h"
-#include "llvm/Analysis/LoopInfo.h"
-#include "llvm/Analysis/ScalarEvolution.h"
-#include "llvm/Analysis/ScalarEvolutionExpressions.h"
 #include "llvm/IR/Dominators.h"
 #include "llvm/IR/IRBuilder.h"
-#include "llvm/IR/IntrinsicInst.h"
 #include "llvm/IR/MDBuilder.h"
 #include "llvm/Transforms/Utils/BasicBlockUtils.h"
 #include "llvm/Transforms/Utils/Cloning.h"
@@ -46,39 +42,27 @@ void takeOffAtomic(Instruction &I) {
 
 namespace {
 
-// Larger loops gain little, and their clones cost much.
-constexpr unsigned MostInstructions = 400;
-constexpr unsigned MostChecks = 12;
-// Checks for so few iterations would cost more than they save.
-constexpr unsigned FewIterations = 4;
+// The passes that follow go over the whole function: its loops must be worth one
+// in so many of its instructions. What is in a loop within another counts so many
+// times, level by level.
+constexpr uint64_t MostOfFunction = 20;
+constexpr uint64_t NestedLoopRuns = 8;
+constexpr unsigned MostLevels = 6;
 
-// Bounds that keep sums of addresses in 64 bits from wrapping.
-constexpr unsigned InvariantBits = 40;
-constexpr uint64_t LargestStep = 1 << 30;
-constexpr uint64_t LargestFactor = 1 << 16;
-// What is not affine must not range over more than that, or the check would
-// hardly ever succeed.
-constexpr uint64_t LargestRange = 1 << 20;
+// How many instructions versioning `L` would make faster, as `MostOfFunction`
+// counts them.
+uint64_t worth(LoopBounds Bounds) {
+  if (!Bounds.prove())
+    return 0;
+  uint64_t Worth = Bounds.Instructions;
+  for (unsigned Level = 1; Level < std::min(Bounds.L.getLoopDepth(), MostLevels); ++Level)
+    Worth *= NestedLoopRuns;
+  return Worth;
+}
 
-// Values that an unsigned number takes in a loop, in 64 bits and without any
-// sum that wraps.
-struct Span {
-  const SCEV *Start; // in the first iteration
-  const SCEV *Step;  // more, or less, in each further one
-  const SCEV *Most;  // no value is greater
-  bool Exact;        // whether it is `Start + n * Step`; else only `Most` holds
-};
-
-// An access and where it goes.
-struct Access {
-  Instruction *I;
-  Value *Root; // of the memory
-  Span Offset;
-};
-
-// One loop, and what must hold before it for its accesses to be in bounds.
+// Versions one loop.
 class Versioner {
-  const Wasm2soMemories &Memories;
+  LoopBounds Bounds;
   Function &F;
   Loop &L;
   LoopInfo &LI;
@@ -86,23 +70,14 @@ class Versioner {
   ScalarEvolution &SE;
   Type *I64;
 
-  const SCEV *Backedges = nullptr; // at most so many are taken, in 64 bits
-  SmallVector<const SCEVPredicate *, 4> Predicates;
-  SmallSetVector<std::pair<const SCEV *, const SCEV *>, 4> AtMost;
-  // By memory and variable part of the end: the largest constant part.
-  MapVector<std::pair<uint64_t, const SCEV *>, uint64_t> Ends;
-  SmallVector<Access, 16> Accesses;
-  bool Stores = false;
-
 public:
-  Versioner(const Wasm2soMemories &Memories, Function &F, Loop &L, LoopInfo &LI,
-            DominatorTree &DT, ScalarEvolution &SE)
-      : Memories(Memories), F(F), L(L), LI(LI), DT(DT), SE(SE),
-        I64(Type::getInt64Ty(F.getContext())) {}
+  Versioner(LoopBounds Of, LoopInfo &LI, DominatorTree &DT)
+      : Bounds(std::move(Of)), F(Bounds.F), L(Bounds.L), LI(LI), DT(DT), SE(Bounds.SE),
+        I64(Bounds.I64) {}
 
   // Whether it did.
   bool run() {
-    if (!prove())
+    if (!Bounds.prove())
       return false;
     Value *Holds = check();
     if (!Holds)
@@ -113,257 +88,19 @@ public:
   }
 
 private:
-  const SCEV *number(uint64_t N) { return SE.getConstant(I64, N); }
-
-  // Whether a check can prove all accesses in bounds; collects what to check.
-  bool prove() {
-    if (!L.isLoopSimplifyForm() || !L.isInnermost())
-      return false;
-    unsigned Instructions = 0;
-    for (BasicBlock *BB : L.blocks()) {
-      for (Instruction &I : *BB) {
-        if (++Instructions > MostInstructions)
-          return false;
-        Stores |= isa<StoreInst>(I);
-        auto *Call = dyn_cast<CallBase>(&I);
-        if (Call ? !isa<IntrinsicInst>(Call) || Call->mayReadOrWriteMemory()
-                 : I.isFenceLike() || isa<AtomicRMWInst, AtomicCmpXchgInst>(I))
-          return false;
-      }
-    }
-    if (!countIterations())
-      return false;
-    for (BasicBlock *BB : L.blocks())
-      for (Instruction &I : *BB)
-        if (I.isVolatile() && !proveAccess(I))
-          return false;
-    return !Accesses.empty() && Ends.size() + AtMost.size() <= MostChecks;
-  }
-
-  // A loop that may end early and stores nothing searches, and mostly ends soon.
-  bool countIterations() {
-    const SCEV *Count = Stores ? SE.getPredicatedSymbolicMaxBackedgeTakenCount(&L, Predicates)
-                               : SE.getPredicatedBackedgeTakenCount(&L, Predicates);
-    if (isa<SCEVCouldNotCompute>(Count) || SE.getTypeSizeInBits(Count->getType()) > 64)
-      return false;
-    if (auto *Constant = dyn_cast<SCEVConstant>(Count))
-      if (Constant->getAPInt().ult(FewIterations))
-        return false;
-    Backedges = SE.getNoopOrZeroExtend(Count, I64);
-    if (SE.getTypeSizeInBits(Count->getType()) > 32)
-      AtMost.insert({Backedges, number(UINT32_MAX)});
-    return true;
-  }
-
-  bool proveAccess(Instruction &I) {
-    Value *Pointer = getLoadStorePointerOperand(&I);
-    if (!Pointer)
-      return false;
-    const SCEV *Offset = number(0);
-    Value *Root = Pointer;
-    while (auto *GEP = dyn_cast<GEPOperator>(Root)) {
-      SmallMapVector<Value *, APInt, 4> Variable;
-      APInt Constant(64, 0);
-      if (!GEP->collectOffset(SE.getDataLayout(), 64, Variable, Constant))
-        return false;
-      Offset = SE.getAddExpr(Offset, SE.getConstant(Constant));
-      for (auto &[Index, Scale] : Variable) {
-        if (Index->getType() != I64)
-          return false;
-        Offset = SE.getAddExpr(Offset, SE.getMulExpr(SE.getSCEV(Index), SE.getConstant(Scale)));
-      }
-      Root = GEP->getPointerOperand();
-    }
-    // An address that is constant is one in the memory that starts at null of GS.
-    if (auto *Number = addressNumber(Root)) {
-      Offset = SE.getAddExpr(Offset, SE.getConstant(I64, Number->getZExtValue()));
-      Root = ConstantPointerNull::get(cast<PointerType>(Root->getType()));
-    }
-    // A field of the instance cannot fault, and stays volatile.
-    if (Root == F.getArg(0))
-      return isa<SCEVConstant>(Offset);
-    std::optional<uint64_t> Memory = memory(Root);
-    if (!Memory || !L.isLoopInvariant(Root))
-      return false;
-    std::optional<Span> Where = span(Offset);
-    if (!Where)
-      return false;
-
-    uint64_t Size = SE.getDataLayout().getTypeStoreSize(getLoadStoreType(&I));
-    addEnd(*Memory, SE.getAddExpr(Where->Most, number(Size)));
-    Accesses.push_back({&I, Root, *Where});
-    return true;
-  }
-
-  // The number that the constant address `Pointer` is.
-  static const ConstantInt *addressNumber(const Value *Pointer) {
-    auto *Cast = dyn_cast<ConstantExpr>(Pointer);
-    bool IsNumber = Cast && Cast->getOpcode() == Instruction::IntToPtr;
-    return IsNumber ? dyn_cast<ConstantInt>(Cast->getOperand(0)) : nullptr;
-  }
-
-  void addEnd(uint64_t Memory, const SCEV *End) {
-    uint64_t Constant = 0;
-    if (auto *Whole = dyn_cast<SCEVConstant>(End)) {
-      Constant = Whole->getAPInt().getZExtValue();
-      if (Constant <= Memories.minimums[Memory])
-        return;
-      End = number(0);
-    } else if (auto *Sum = dyn_cast<SCEVAddExpr>(End)) {
-      if (auto *First = dyn_cast<SCEVConstant>(Sum->getOperand(0)))
-        if (First->getAPInt().ult(uint64_t(1) << InvariantBits)) {
-          Constant = First->getAPInt().getZExtValue();
-          End = SE.getMinusSCEV(End, First);
-        }
-    }
-    uint64_t &Largest = Ends[{Memory, End}];
-    Largest = std::max(Largest, Constant);
-  }
-
-  // The linear memory that starts at `Root`.
-  std::optional<uint64_t> memory(const Value *Root) const {
-    // The base of memory 0 is in the segment register.
-    if (isa<ConstantPointerNull>(Root))
-      return Memories.count ? std::optional<uint64_t>(0) : std::nullopt;
-    auto *Load = dyn_cast<LoadInst>(Root);
-    if (!Load || !Load->hasMetadata(LLVMContext::MD_invariant_load))
-      return std::nullopt;
-    APInt Offset(64, 0);
-    const Value *Field = Load->getPointerOperand()->stripAndAccumulateConstantOffsets(
-        SE.getDataLayout(), Offset, /*AllowNonInbounds=*/true);
-    uint64_t Place = Offset.getZExtValue() - Memories.first;
-    uint64_t Index = Place / Memories.stride;
-    if (Field != F.getArg(0) || Place % Memories.stride || Index >= Memories.count)
-      return std::nullopt;
-    return Index;
-  }
-
-  std::optional<Span> span(const SCEV *S) {
-    if (SE.isLoopInvariant(S, &L))
-      return invariant(S);
-    if (auto *Wider = dyn_cast<SCEVZeroExtendExpr>(S))
-      return span(Wider->getOperand());
-    if (auto *Sequence = dyn_cast<SCEVAddRecExpr>(S); Sequence && Sequence->getLoop() == &L)
-      if (std::optional<Span> Found = sequence(*Sequence))
-        return Found;
-    if (auto *Sum = dyn_cast<SCEVAddExpr>(S))
-      if (std::optional<Span> Found = sum(*Sum))
-        return Found;
-    if (auto *Product = dyn_cast<SCEVMulExpr>(S))
-      if (std::optional<Span> Found = product(*Product))
-        return Found;
-    APInt Most = SE.getUnsignedRangeMax(S);
-    if (Most.ugt(LargestRange))
-      return std::nullopt;
-    return Span{number(0), number(0), number(Most.getZExtValue()), false};
-  }
-
-  std::optional<Span> invariant(const SCEV *S) {
-    const SCEV *Wide = widen(S);
-    if (!Wide)
-      return std::nullopt;
-    return Span{Wide, number(0), Wide, true};
-  }
-
-  // The invariant `S` in 64 bits. A constant in a narrower sum is added in 64
-  // bits, so that it can be seen how far apart two addresses are: the sum does
-  // not wrap if it is in bounds, for which a negative constant must be seen to.
-  const SCEV *widen(const SCEV *S) {
-    unsigned Bits = SE.getTypeSizeInBits(S->getType());
-    if (Bits > 64 || SE.getUnsignedRangeMax(S).getActiveBits() > InvariantBits)
-      return nullptr;
-    if (auto *Constant = dyn_cast<SCEVConstant>(S))
-      // What is negative is one that only wrapping brings back.
-      return Constant->getAPInt().isNegative() ? nullptr : SE.getNoopOrZeroExtend(S, I64);
-    if (auto *Wider = dyn_cast<SCEVZeroExtendExpr>(S))
-      return widen(Wider->getOperand());
-    const SCEVConstant *Constant = constantPart(S);
-    if (!Constant || Bits == 64)
-      return SE.getNoopOrZeroExtend(S, I64);
-    const SCEV *Rest = SE.getNoopOrZeroExtend(SE.getMinusSCEV(S, Constant), I64);
-    APInt Value = Constant->getAPInt().sext(64);
-    if (Value.isNegative())
-      AtMost.insert({SE.getConstant(-Value), Rest});
-    return SE.getAddExpr(Rest, SE.getConstant(Value));
-  }
-
-  // A constant that is part of the sum `S`, or of where the sequences of outer
-  // loops start that are.
-  static const SCEVConstant *constantPart(const SCEV *S) {
-    if (auto *Sequence = dyn_cast<SCEVAddRecExpr>(S))
-      return constantPart(Sequence->getStart());
-    if (auto *Sum = dyn_cast<SCEVAddExpr>(S))
-      for (const SCEV *Operand : Sum->operands()) {
-        if (auto *Constant = dyn_cast<SCEVConstant>(Operand))
-          return Constant;
-        if (const SCEVConstant *Part = constantPart(Operand))
-          return Part;
-      }
-    return nullptr;
-  }
-
-  std::optional<Span> sequence(const SCEVAddRecExpr &S) {
-    if (!S.isAffine())
-      return std::nullopt;
-    std::optional<Span> First = invariant(S.getStart());
-    if (!First)
-      return std::nullopt;
-    const SCEV *Start = First->Start, *Step = S.getStepRecurrence(SE);
-    if (auto *Constant = dyn_cast<SCEVConstant>(Step)) {
-      APInt Value = Constant->getAPInt().sextOrTrunc(64);
-      if (Value.abs().ugt(LargestStep))
-        return std::nullopt;
-      Step = SE.getConstant(Value);
-      if (Value.isNegative()) {
-        AtMost.insert({SE.getMulExpr(SE.getConstant(-Value), Backedges), Start});
-        return Span{Start, Step, Start, true};
-      }
-    } else {
-      if (SE.getTypeSizeInBits(Step->getType()) > 64)
-        return std::nullopt;
-      Step = SE.getNoopOrZeroExtend(Step, I64);
-      AtMost.insert({Step, number(LargestStep)});
-    }
-    return Span{Start, Step, SE.getAddExpr(Start, SE.getMulExpr(Step, Backedges)), true};
-  }
-
-  std::optional<Span> sum(const SCEVAddExpr &S) {
-    Span Sum{number(0), number(0), number(0), true};
-    for (const SCEV *Operand : S.operands()) {
-      std::optional<Span> Part = span(Operand);
-      if (!Part)
-        return std::nullopt;
-      Sum = {SE.getAddExpr(Sum.Start, Part->Start), SE.getAddExpr(Sum.Step, Part->Step),
-             SE.getAddExpr(Sum.Most, Part->Most), Sum.Exact && Part->Exact};
-    }
-    return Sum;
-  }
-
-  std::optional<Span> product(const SCEVMulExpr &S) {
-    auto *Factor = dyn_cast<SCEVConstant>(S.getOperand(0));
-    if (S.getNumOperands() != 2 || !Factor || Factor->getAPInt().ugt(LargestFactor))
-      return std::nullopt;
-    std::optional<Span> Part = span(S.getOperand(1));
-    if (!Part)
-      return std::nullopt;
-    const SCEV *Times = number(Factor->getAPInt().getZExtValue());
-    return Span{SE.getMulExpr(Part->Start, Times), SE.getMulExpr(Part->Step, Times),
-                SE.getMulExpr(Part->Most, Times), Part->Exact};
-  }
-
   // Computes before the loop whether all accesses are in bounds; null if that
   // cannot be computed there.
   Value *check() {
     Instruction *End = L.getLoopPreheader()->getTerminator();
     SCEVExpander Expander(SE, "bounds");
     auto Expands = [&](const SCEV *S) { return Expander.isSafeToExpandAt(S, End); };
-    for (auto &[Less, More] : AtMost)
+    for (auto &[Less, More] : Bounds.AtMost)
       if (!Expands(Less) || !Expands(More))
         return nullptr;
-    for (auto &[Memory, Largest] : Ends)
+    for (auto &[Memory, Largest] : Bounds.Ends)
       if (!Expands(Memory.second))
         return nullptr;
-    for (Access &A : Accesses)
+    for (Access &A : Bounds.Accesses)
       if (!Expands(A.Offset.Start) || !Expands(A.Offset.Step))
         return nullptr;
 
@@ -371,19 +108,19 @@ private:
     B.SetCurrentDebugLocation(DebugLoc());
     Value *Holds = B.getTrue();
     auto Demand = [&](Value *Condition) { Holds = B.CreateAnd(Holds, Condition); };
-    for (auto &[Less, More] : AtMost)
+    for (auto &[Less, More] : Bounds.AtMost)
       Demand(B.CreateICmpULE(Expander.expandCodeFor(Less, I64, End),
                              Expander.expandCodeFor(More, I64, End)));
     DenseMap<uint64_t, Value *> Lengths;
-    for (auto &[Key, Constant] : Ends) {
+    for (auto &[Key, Constant] : Bounds.Ends) {
       Value *&Length = Lengths[Key.first];
       if (!Length)
         Length = loadLength(B, Key.first);
-      const SCEV *Whole = SE.getAddExpr(Key.second, number(Constant));
+      const SCEV *Whole = SE.getAddExpr(Key.second, SE.getConstant(I64, Constant));
       Demand(B.CreateICmpULE(Expander.expandCodeFor(Whole, I64, End), Length));
     }
-    if (!Predicates.empty()) {
-      SCEVUnionPredicate All(Predicates, SE);
+    if (!Bounds.Predicates.empty()) {
+      SCEVUnionPredicate All(Bounds.Predicates, SE);
       Demand(B.CreateNot(Expander.expandCodeForPredicate(&All, End)));
     }
     return Holds;
@@ -391,6 +128,7 @@ private:
 
   // The current size in bytes of memory `Index`.
   Value *loadLength(IRBuilder<> &B, uint64_t Index) {
+    const Wasm2soMemories &Memories = Bounds.Memories;
     uint64_t Field = Memories.first + Index * Memories.stride + Memories.state;
     Value *Address = B.CreateConstInBoundsGEP1_64(B.getInt8Ty(), F.getArg(0), Field);
     LoadInst *State = B.CreateLoad(B.getPtrTy(), Address);
@@ -461,7 +199,7 @@ private:
     auto Flags = GEPNoWrapFlags::noUnsignedWrap() | GEPNoWrapFlags::noUnsignedSignedWrap();
     DenseMap<std::tuple<Value *, const SCEV *, const SCEV *>, Value *> Addresses;
     MDNode *Proved = provedScopes(F.getContext());
-    for (auto &[I, Root, Offset] : Accesses) {
+    for (auto &[I, Root, Offset] : Bounds.Accesses) {
       I->setMetadata(LLVMContext::MD_alias_scope, Proved);
       takeOffAtomic(*I);
       if (auto *Load = dyn_cast<LoadInst>(I))
@@ -495,7 +233,7 @@ private:
                             Constant > 0 ? Flags : GEPNoWrapFlags::noUnsignedSignedWrap());
       I->setOperand(isa<LoadInst>(I) ? 0u : 1u, Final);
     }
-    if (!Stores)
+    if (!Bounds.Stores)
       return;
     SmallVector<BasicBlock *, 4> Exits;
     L.getUniqueExitBlocks(Exits);
@@ -522,14 +260,18 @@ PreservedAnalyses VersionLoops::run(Function &F, FunctionAnalysisManager &FAM) {
     if (L->isInnermost())
       Innermost.push_back(L);
   bool Simplified = false, Versioned = false;
+  uint64_t Worth = 0;
   for (Loop *L : Innermost) {
     Simplified |= simplifyLoop(L, &DT, &LI, &SE, &AC, nullptr, false);
     Simplified |= formLCSSA(*L, DT, &LI, &SE);
-    if (Versioner(Memories, F, *L, LI, DT, SE).run()) {
-      SE.forgetAllLoops();
-      Versioned = true;
-    }
+    Worth += worth(LoopBounds(Memories, F, *L, SE));
   }
+  if (Worth * MostOfFunction >= F.getInstructionCount())
+    for (Loop *L : Innermost)
+      if (Versioner(LoopBounds(Memories, F, *L, SE), LI, DT).run()) {
+        SE.forgetAllLoops();
+        Versioned = true;
+      }
   if (!Versioned)
     return Simplified ? PreservedAnalyses::none() : PreservedAnalyses::all();
   FAM.invalidate(F, PreservedAnalyses::none());

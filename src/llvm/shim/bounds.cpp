@@ -1,0 +1,284 @@
+// Proves the accesses of a loop in bounds, as far as a check before it can.
+
+#include "bounds.h"
+
+#include "llvm/IR/DataLayout.h"
+#include "llvm/IR/IntrinsicInst.h"
+#include "llvm/IR/Operator.h"
+
+using namespace llvm;
+
+namespace wasm2so {
+
+namespace {
+
+// Larger loops gain little, and their clones cost much.
+constexpr unsigned MostInstructions = 400;
+constexpr unsigned MostChecks = 12;
+// Checks for so few iterations would cost more than they save.
+constexpr unsigned FewIterations = 4;
+
+// An address of so many bits that wraps lies beyond the end of its memory. One of
+// fewer bits starts again within it.
+constexpr unsigned AddressBits = 32;
+// Bounds that keep sums of addresses in 64 bits from wrapping.
+constexpr unsigned InvariantBits = 40;
+constexpr uint64_t LargestStep = 1 << 30;
+constexpr uint64_t LargestFactor = 1 << 16;
+constexpr unsigned MostSequences = 2;
+// What is not affine must not range over more than that, or the check would
+// hardly ever succeed.
+constexpr uint64_t LargestRange = 1 << 20;
+
+// The number that the constant address `Pointer` is.
+const ConstantInt *addressNumber(const Value *Pointer) {
+  auto *Cast = dyn_cast<ConstantExpr>(Pointer);
+  bool IsNumber = Cast && Cast->getOpcode() == Instruction::IntToPtr;
+  return IsNumber ? dyn_cast<ConstantInt>(Cast->getOperand(0)) : nullptr;
+}
+
+// A constant that is part of the sum `S`, or of where the sequences of outer
+// loops start that are.
+const SCEVConstant *constantPart(const SCEV *S) {
+  if (auto *Sequence = dyn_cast<SCEVAddRecExpr>(S))
+    return constantPart(Sequence->getStart());
+  if (auto *Sum = dyn_cast<SCEVAddExpr>(S))
+    for (const SCEV *Operand : Sum->operands()) {
+      if (auto *Constant = dyn_cast<SCEVConstant>(Operand))
+        return Constant;
+      if (const SCEVConstant *Part = constantPart(Operand))
+        return Part;
+    }
+  return nullptr;
+}
+
+} // namespace
+
+bool LoopBounds::prove() {
+  if (!L.isLoopSimplifyForm() || !L.isInnermost())
+    return false;
+  for (BasicBlock *BB : L.blocks()) {
+    for (Instruction &I : *BB) {
+      if (++Instructions > MostInstructions)
+        return false;
+      Stores |= isa<StoreInst>(I);
+      auto *Call = dyn_cast<CallBase>(&I);
+      if (Call ? !isa<IntrinsicInst>(Call) || Call->mayReadOrWriteMemory()
+               : I.isFenceLike() || isa<AtomicRMWInst, AtomicCmpXchgInst>(I))
+        return false;
+    }
+  }
+  if (!countIterations())
+    return false;
+  for (BasicBlock *BB : L.blocks())
+    for (Instruction &I : *BB)
+      if (I.isVolatile() && !proveAccess(I))
+        return false;
+  return !Accesses.empty() && Ends.size() + AtMost.size() <= MostChecks;
+}
+
+// A loop that may end early and stores nothing searches, and mostly ends soon.
+bool LoopBounds::countIterations() {
+  // What is cached of a count does not tell its predicates again.
+  SE.forgetLoop(&L);
+  const SCEV *Count = Stores ? SE.getPredicatedSymbolicMaxBackedgeTakenCount(&L, Predicates)
+                             : SE.getPredicatedBackedgeTakenCount(&L, Predicates);
+  if (isa<SCEVCouldNotCompute>(Count) || SE.getTypeSizeInBits(Count->getType()) > 64)
+    return false;
+  if (auto *Constant = dyn_cast<SCEVConstant>(Count))
+    if (Constant->getAPInt().ult(FewIterations))
+      return false;
+  Backedges = SE.getNoopOrZeroExtend(Count, I64);
+  if (SE.getTypeSizeInBits(Count->getType()) > 32)
+    AtMost.insert({Backedges, number(UINT32_MAX)});
+  return true;
+}
+
+bool LoopBounds::proveAccess(Instruction &I) {
+  Value *Pointer = getLoadStorePointerOperand(&I);
+  if (!Pointer)
+    return false;
+  const SCEV *Offset = number(0);
+  Value *Root = Pointer;
+  while (auto *GEP = dyn_cast<GEPOperator>(Root)) {
+    SmallMapVector<Value *, APInt, 4> Variable;
+    APInt Constant(64, 0);
+    if (!GEP->collectOffset(SE.getDataLayout(), 64, Variable, Constant))
+      return false;
+    Offset = SE.getAddExpr(Offset, SE.getConstant(Constant));
+    for (auto &[Index, Scale] : Variable) {
+      if (Index->getType() != I64)
+        return false;
+      Offset = SE.getAddExpr(Offset, SE.getMulExpr(SE.getSCEV(Index), SE.getConstant(Scale)));
+    }
+    Root = GEP->getPointerOperand();
+  }
+  // An address that is constant is one in the memory that starts at null of GS.
+  if (auto *Number = addressNumber(Root)) {
+    Offset = SE.getAddExpr(Offset, SE.getConstant(I64, Number->getZExtValue()));
+    Root = ConstantPointerNull::get(cast<PointerType>(Root->getType()));
+  }
+  // A field of the instance cannot fault, and stays volatile.
+  if (Root == F.getArg(0))
+    return isa<SCEVConstant>(Offset);
+  std::optional<uint64_t> Memory = memory(Root);
+  if (!Memory || !L.isLoopInvariant(Root))
+    return false;
+  std::optional<Span> Where = span(Offset);
+  if (!Where)
+    return false;
+
+  uint64_t Size = SE.getDataLayout().getTypeStoreSize(getLoadStoreType(&I));
+  addEnd(*Memory, SE.getAddExpr(Where->Most, number(Size)));
+  Accesses.push_back({&I, Root, *Where});
+  return true;
+}
+
+void LoopBounds::addEnd(uint64_t Memory, const SCEV *End) {
+  uint64_t Constant = 0;
+  if (auto *Whole = dyn_cast<SCEVConstant>(End)) {
+    Constant = Whole->getAPInt().getZExtValue();
+    if (Constant <= Memories.minimums[Memory])
+      return;
+    End = number(0);
+  } else if (auto *Sum = dyn_cast<SCEVAddExpr>(End)) {
+    if (auto *First = dyn_cast<SCEVConstant>(Sum->getOperand(0)))
+      if (First->getAPInt().ult(uint64_t(1) << InvariantBits)) {
+        Constant = First->getAPInt().getZExtValue();
+        End = SE.getMinusSCEV(End, First);
+      }
+  }
+  uint64_t &Largest = Ends[{Memory, End}];
+  Largest = std::max(Largest, Constant);
+}
+
+// The linear memory that starts at `Root`.
+std::optional<uint64_t> LoopBounds::memory(const Value *Root) const {
+  // The base of memory 0 is in the segment register.
+  if (isa<ConstantPointerNull>(Root))
+    return Memories.count ? std::optional<uint64_t>(0) : std::nullopt;
+  auto *Load = dyn_cast<LoadInst>(Root);
+  if (!Load || !Load->hasMetadata(LLVMContext::MD_invariant_load))
+    return std::nullopt;
+  APInt Offset(64, 0);
+  const Value *Field = Load->getPointerOperand()->stripAndAccumulateConstantOffsets(
+      SE.getDataLayout(), Offset, /*AllowNonInbounds=*/true);
+  uint64_t Place = Offset.getZExtValue() - Memories.first;
+  uint64_t Index = Place / Memories.stride;
+  if (Field != F.getArg(0) || Place % Memories.stride || Index >= Memories.count)
+    return std::nullopt;
+  return Index;
+}
+
+std::optional<Span> LoopBounds::span(const SCEV *S) {
+  if (SE.isLoopInvariant(S, &L))
+    return invariant(S);
+  if (auto *Wider = dyn_cast<SCEVZeroExtendExpr>(S))
+    return span(Wider->getOperand());
+  if (SE.getTypeSizeInBits(S->getType()) < AddressBits)
+    return range(S);
+  if (auto *Sequence = dyn_cast<SCEVAddRecExpr>(S); Sequence && Sequence->getLoop() == &L)
+    if (std::optional<Span> Found = sequence(*Sequence))
+      return Found;
+  if (auto *Sum = dyn_cast<SCEVAddExpr>(S))
+    if (std::optional<Span> Found = sum(*Sum))
+      return Found;
+  if (auto *Product = dyn_cast<SCEVMulExpr>(S))
+    if (std::optional<Span> Found = product(*Product))
+      return Found;
+  return range(S);
+}
+
+// All that is known of `S` are the values that it can take.
+std::optional<Span> LoopBounds::range(const SCEV *S) {
+  APInt Most = SE.getUnsignedRangeMax(S);
+  if (Most.ugt(LargestRange))
+    return std::nullopt;
+  return Span{number(0), number(0), number(Most.getZExtValue()), false};
+}
+
+std::optional<Span> LoopBounds::invariant(const SCEV *S) {
+  const SCEV *Wide = widen(S);
+  if (!Wide)
+    return std::nullopt;
+  return Span{Wide, number(0), Wide, true};
+}
+
+// The invariant `S` in 64 bits. A constant in a narrower sum is added in 64
+// bits, so that it can be seen how far apart two addresses are: the sum does
+// not wrap if it is in bounds, for which a negative constant must be seen to.
+const SCEV *LoopBounds::widen(const SCEV *S) {
+  unsigned Bits = SE.getTypeSizeInBits(S->getType());
+  if (Bits < AddressBits)
+    return SE.getZeroExtendExpr(S, I64);
+  if (Bits > 64 || SE.getUnsignedRangeMax(S).getActiveBits() > InvariantBits)
+    return nullptr;
+  if (auto *Constant = dyn_cast<SCEVConstant>(S))
+    // What is negative is one that only wrapping brings back.
+    return Constant->getAPInt().isNegative() ? nullptr : SE.getNoopOrZeroExtend(S, I64);
+  if (auto *Wider = dyn_cast<SCEVZeroExtendExpr>(S))
+    return widen(Wider->getOperand());
+  const SCEVConstant *Constant = constantPart(S);
+  if (!Constant || Bits == 64)
+    return SE.getNoopOrZeroExtend(S, I64);
+  const SCEV *Rest = SE.getNoopOrZeroExtend(SE.getMinusSCEV(S, Constant), I64);
+  APInt Value = Constant->getAPInt().sext(64);
+  if (Value.isNegative())
+    AtMost.insert({SE.getConstant(-Value), Rest});
+  return SE.getAddExpr(Rest, SE.getConstant(Value));
+}
+
+std::optional<Span> LoopBounds::sequence(const SCEVAddRecExpr &S) {
+  if (!S.isAffine())
+    return std::nullopt;
+  std::optional<Span> First = invariant(S.getStart());
+  if (!First)
+    return std::nullopt;
+  const SCEV *Start = First->Start, *Step = S.getStepRecurrence(SE);
+  if (auto *Constant = dyn_cast<SCEVConstant>(Step)) {
+    APInt Value = Constant->getAPInt().sextOrTrunc(64);
+    if (Value.abs().ugt(LargestStep))
+      return std::nullopt;
+    Step = SE.getConstant(Value);
+    if (Value.isNegative()) {
+      AtMost.insert({SE.getMulExpr(SE.getConstant(-Value), Backedges), Start});
+      return Span{Start, Step, Start, true};
+    }
+  } else {
+    if (SE.getTypeSizeInBits(Step->getType()) > 64)
+      return std::nullopt;
+    Step = SE.getNoopOrZeroExtend(Step, I64);
+    AtMost.insert({Step, number(LargestStep)});
+  }
+  return Span{Start, Step, SE.getAddExpr(Start, SE.getMulExpr(Step, Backedges)), true};
+}
+
+std::optional<Span> LoopBounds::sum(const SCEVAddExpr &S) {
+  Span Sum{number(0), number(0), number(0), true};
+  unsigned Sequences = 0;
+  for (const SCEV *Operand : S.operands()) {
+    std::optional<Span> Part = span(Operand);
+    if (!Part || (!Part->Step->isZero() && ++Sequences > MostSequences))
+      return std::nullopt;
+    Sum = {SE.getAddExpr(Sum.Start, Part->Start), SE.getAddExpr(Sum.Step, Part->Step),
+           SE.getAddExpr(Sum.Most, Part->Most), Sum.Exact && Part->Exact};
+  }
+  return Sum;
+}
+
+std::optional<Span> LoopBounds::product(const SCEVMulExpr &S) {
+  auto *Factor = dyn_cast<SCEVConstant>(S.getOperand(0));
+  if (S.getNumOperands() != 2 || !Factor || Factor->getAPInt().ugt(LargestFactor))
+    return std::nullopt;
+  std::optional<Span> Part = span(S.getOperand(1));
+  if (!Part)
+    return std::nullopt;
+  // Else the product might wrap.
+  if (!isa<SCEVConstant>(Part->Most))
+    AtMost.insert({Part->Most, number(UINT32_MAX)});
+  const SCEV *Times = number(Factor->getAPInt().getZExtValue());
+  return Span{SE.getMulExpr(Part->Start, Times), SE.getMulExpr(Part->Step, Times),
+              SE.getMulExpr(Part->Most, Times), Part->Exact};
+}
+
+} // namespace wasm2so

@@ -1,0 +1,77 @@
+// What must hold before a loop for its accesses to linear memory to be in bounds.
+
+#pragma once
+
+#include "versioning.h"
+
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/Analysis/LoopInfo.h"
+#include "llvm/Analysis/ScalarEvolution.h"
+#include "llvm/Analysis/ScalarEvolutionExpressions.h"
+#include "llvm/IR/Function.h"
+
+#include <optional>
+
+namespace wasm2so {
+
+// Values that an unsigned number takes in a loop, in 64 bits and without any
+// sum that wraps.
+struct Span {
+  const llvm::SCEV *Start; // in the first iteration
+  const llvm::SCEV *Step;  // more, or less, in each further one
+  const llvm::SCEV *Most;  // no value is greater
+  bool Exact;        // whether it is `Start + n * Step`; else only `Most` holds
+};
+
+// An access and where it goes.
+struct Access {
+  llvm::Instruction *I;
+  llvm::Value *Root; // of the memory
+  Span Offset;
+};
+
+// The innermost loop `L` of `F`, and what must hold before it for its accesses to
+// be in bounds: that `Predicates` do, the first of each of `AtMost` is no greater
+// than the second, and `Ends` are within their memories.
+class LoopBounds {
+public:
+  llvm::Function &F;
+  llvm::Loop &L;
+  llvm::ScalarEvolution &SE;
+  const Wasm2soMemories &Memories;
+  llvm::Type *const I64;
+
+  llvm::SmallVector<const llvm::SCEVPredicate *, 4> Predicates;
+  llvm::SmallSetVector<std::pair<const llvm::SCEV *, const llvm::SCEV *>, 4> AtMost;
+  // By memory and variable part of the end: the largest constant part.
+  llvm::MapVector<std::pair<uint64_t, const llvm::SCEV *>, uint64_t> Ends;
+  llvm::SmallVector<Access, 16> Accesses;
+  bool Stores = false;
+  uint64_t Instructions = 0;
+
+  LoopBounds(const Wasm2soMemories &Memories, llvm::Function &F, llvm::Loop &L,
+             llvm::ScalarEvolution &SE)
+      : F(F), L(L), SE(SE), Memories(Memories), I64(llvm::Type::getInt64Ty(F.getContext())) {}
+
+  // Whether a check can prove all accesses in bounds; collects what to check.
+  bool prove();
+
+private:
+  const llvm::SCEV *Backedges = nullptr; // at most so many are taken, in 64 bits
+
+  const llvm::SCEV *number(uint64_t N) { return SE.getConstant(I64, N); }
+  bool countIterations();
+  bool proveAccess(llvm::Instruction &I);
+  void addEnd(uint64_t Memory, const llvm::SCEV *End);
+  std::optional<uint64_t> memory(const llvm::Value *Root) const;
+  std::optional<Span> span(const llvm::SCEV *S);
+  std::optional<Span> range(const llvm::SCEV *S);
+  std::optional<Span> invariant(const llvm::SCEV *S);
+  const llvm::SCEV *widen(const llvm::SCEV *S);
+  std::optional<Span> sequence(const llvm::SCEVAddRecExpr &S);
+  std::optional<Span> sum(const llvm::SCEVAddExpr &S);
+  std::optional<Span> product(const llvm::SCEVMulExpr &S);
+};
+
+} // namespace wasm2so
