@@ -24,9 +24,12 @@ pub fn measure(program: &Path, engines: &[Installed], output: &Path) -> Result<S
     let mut table = "| MB of wasm | engine | wall, s | CPU, s | s CPU per MB | peak, MB |\n\
                      |---:|---|---:|---:|---:|---:|\n"
         .to_owned();
+    let repeat = |copies| repeat(&wasm, copies).context("cannot repeat the program's code");
+    // Only code is repeated.
+    let copy = (repeat(2)?.len() - repeat(1)?.len()) as f64;
     for &size in MEGABYTES {
-        let copies = (size * 1e6 / wasm.len() as f64).round().max(1.0) as u32;
-        let large = repeat(&wasm, copies).context("cannot repeat the program's code")?;
+        let more = (size * 1e6 - wasm.len() as f64) / copy;
+        let large = repeat(1 + more.round().max(0.0) as u32)?;
         let megabytes = large.len() as f64 / 1e6;
         let path = output.join(format!("growth-{size}.wasm"));
         std::fs::write(&path, large).with_context(|| format!("cannot write {}", path.display()))?;
