@@ -113,11 +113,24 @@ fn function(random: &mut Random, index: usize) -> String {
     let up = format!("(local.set $i (i32.add (local.get $i) (i32.const {step})))");
     let again =
         |test: &str| format!("{up} (br_if $again (i32.{test} (local.get $i) (local.get $n)))");
-    let (before, after) = match random.below(8) {
+    let (before, after) = match random.below(10) {
         0 => (String::new(), again("ne")),
         1 => (String::new(), again("lt_s")),
         2 | 3 => (String::new(), again("lt_u")),
         4 => (String::new(), again("le_s")),
+        8 => (
+            String::new(),
+            "(local.set $i (i32.add (local.get $i) (local.get $x)))
+                 (br_if $again (i32.lt_u (local.get $i) (local.get $n)))"
+                .to_owned(),
+        ),
+        9 => (
+            String::new(),
+            format!(
+                "{up} (br_if $again (i64.lt_s (i64.extend_i32_u (local.get $i))
+                    (i64.extend_i32_s (local.get $n))))"
+            ),
+        ),
         5 => {
             let exit = "(br_if $exit (i32.ge_u (local.get $i) (local.get $n)))".to_owned();
             (exit, format!("{up} (br $again)"))

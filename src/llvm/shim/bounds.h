@@ -42,6 +42,7 @@ public:
   const Wasm2soMemories &Memories;
   llvm::Type *const I64;
 
+  const llvm::SCEV *Backedges = nullptr; // at most so many are taken, in 64 bits
   llvm::SmallVector<const llvm::SCEVPredicate *, 4> Predicates;
   llvm::SmallSetVector<std::pair<const llvm::SCEV *, const llvm::SCEV *>, 4> AtMost;
   // By memory and variable part of the end: the largest constant part.
@@ -58,8 +59,6 @@ public:
   bool prove();
 
 private:
-  const llvm::SCEV *Backedges = nullptr; // at most so many are taken, in 64 bits
-
   const llvm::SCEV *number(uint64_t N) { return SE.getConstant(I64, N); }
   bool countIterations();
   bool proveAccess(llvm::Instruction &I);

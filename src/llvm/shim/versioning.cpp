@@ -103,6 +103,18 @@ private:
     for (Access &A : Bounds.Accesses)
       if (!Expands(A.Offset.Start) || !Expands(A.Offset.Step))
         return nullptr;
+    for (const SCEVPredicate *P : Bounds.Predicates) {
+      // The overflow check of a sequence is made of the count, too.
+      if (auto *Wrap = dyn_cast<SCEVWrapPredicate>(P)) {
+        const SCEVAddRecExpr *Sequence = Wrap->getExpr();
+        if (!Expands(Bounds.Backedges) || !Expands(Sequence->getStart()) ||
+            !Expands(Sequence->getStepRecurrence(SE)))
+          return nullptr;
+      } else if (auto *Compare = dyn_cast<SCEVComparePredicate>(P);
+                 !Compare || !Expands(Compare->getLHS()) || !Expands(Compare->getRHS())) {
+        return nullptr;
+      }
+    }
 
     IRBuilder<> B(End);
     B.SetCurrentDebugLocation(DebugLoc());
