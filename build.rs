@@ -34,6 +34,7 @@ fn main() {
         .define("__STDC_LIMIT_MACROS", None)
         .files(
             [
+                "addressing",
                 "bounds",
                 "codegen",
                 "conversions",

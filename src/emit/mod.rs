@@ -8,6 +8,7 @@
 //! | entry thunks, the trap function | [`thunks`] |
 //! | first contents of memories | [`image`] |
 //! | first contents of tables | [`table_image`] |
+//! | tables that never change | [`fixed_tables`] |
 //! | what the module says of itself | [`descriptor`] |
 //! | what is kept of the wasm file for debugging | [`kept`] |
 //! | objects to `.so` | [`link`] |
@@ -15,6 +16,7 @@
 
 pub mod debug;
 pub mod descriptor;
+pub mod fixed_tables;
 pub mod image;
 pub mod kept;
 pub mod link;

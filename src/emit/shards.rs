@@ -5,6 +5,7 @@
 //! other next to each other; a shard is a run of neighbours.
 
 use super::debug::DebugInfo;
+use super::fixed_tables::{self, FixedTables};
 use super::thunks;
 use crate::error::Error;
 use crate::llvm::attrs::Attributes;
@@ -61,6 +62,8 @@ pub struct Plan {
     private: Vec<bool>,
     /// How functions are called and reach memory.
     pub conventions: Conventions,
+    /// The tables that never change, by which functions are called.
+    fixed_tables: FixedTables,
 }
 
 impl Plan {
@@ -74,7 +77,7 @@ impl Plan {
             Emit::SharedObject | Emit::Object => runs(module)?,
             Emit::Assembly | Emit::LlvmIr => vec![module.defined_functions()],
         };
-        let Calls { private, tail_calls } = Calls::of(module, &runs)?;
+        let Calls { private, tail_calls, changed_tables } = Calls::of(module, &runs)?;
         let last = runs.len() - 1;
         let shard = |(i, functions): (usize, Range<u32>)| {
             let giant = functions.len() == 1 && is_giant(module, functions.start)?;
@@ -82,7 +85,13 @@ impl Plan {
         };
         let shards = runs.into_iter().enumerate().map(shard).collect::<Result<_, Error>>()?;
         let memory_in_gs = !tail_calls && !module.memories.is_empty() && cpu.has_gs_base();
-        Ok(Plan { shards, private, conventions: Conventions { tail_calls, memory_in_gs } })
+        let conventions = Conventions { tail_calls, memory_in_gs };
+        // Code of the tail convention is called in two ways.
+        let fixed_tables = match tail_calls {
+            true => FixedTables::default(),
+            false => FixedTables::of(module, &changed_tables),
+        };
+        Ok(Plan { shards, private, conventions, fixed_tables })
     }
 
     /// Whether only its own shard refers to function `index`.
@@ -128,16 +137,22 @@ fn is_giant(module: &WasmModule<'_>, index: u32) -> Result<bool, Error> {
     Ok(loops > MANY_LOOPS)
 }
 
-/// Who calls whom, and how.
+/// Who calls whom, and how, and what that may change.
 struct Calls {
     /// By function index: no reference can name it and no other shard calls it.
     private: Vec<bool>,
     tail_calls: bool,
+    /// By table: code changes it.
+    changed_tables: Vec<bool>,
 }
 
 impl Calls {
     fn of(module: &WasmModule<'_>, runs: &[Range<u32>]) -> Result<Self, Error> {
-        let mut calls = Calls { private: vec![true; module.functions.len()], tail_calls: false };
+        let mut calls = Calls {
+            private: vec![true; module.functions.len()],
+            tail_calls: false,
+            changed_tables: vec![false; module.tables.len()],
+        };
         for &index in &module.referenced {
             calls.private[index as usize] = false;
         }
@@ -160,6 +175,14 @@ impl Calls {
             && !caller.contains(function_index)
         {
             self.private[*function_index as usize] = false;
+        }
+        if let Operator::TableSet { table }
+        | Operator::TableGrow { table }
+        | Operator::TableFill { table }
+        | Operator::TableInit { table, .. }
+        | Operator::TableCopy { dst_table: table, .. } = operator
+        {
+            self.changed_tables[*table as usize] = true;
         }
     }
 }
@@ -202,7 +225,9 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
     );
     let debug = DebugInfo::new(&llvm, input.file_name, input.module, input.options);
     let stepwise = input.options.opt_level == OptLevel::Og;
-    let cx = ShardCx::new(input.module, input.plan.conventions, &llvm, attributes, stepwise, debug);
+    let Plan { conventions, fixed_tables, .. } = input.plan;
+    let cx =
+        ShardCx::new(input.module, *conventions, fixed_tables, &llvm, attributes, stepwise, debug);
     for index in shard.functions.clone() {
         let body = input.module.body(index).expect("runs hold defined functions");
         translate::translate(&cx, index, body)?;
@@ -212,6 +237,7 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
     }
     if shard.thunks {
         thunks::build(&cx);
+        fixed_tables::define(&cx);
     }
     if let Some(debug) = &cx.debug {
         debug.finish();

@@ -1,13 +1,13 @@
 //! Calls, tail calls and returns.
 
 use super::{FuncTranslator, Result};
-use crate::emit::thunks;
+use crate::emit::{fixed_tables, thunks};
 use crate::llvm::types::{TAIL_CONVENTION, WASM_CONVENTION};
 use crate::module::Signature;
 use inkwell::IntPredicate;
 use inkwell::values::{
-    BasicMetadataValueEnum, BasicValueEnum, CallSiteValue, FunctionValue, IntValue,
-    LLVMTailCallKind, PointerValue,
+    BasicMetadataValueEnum, BasicValueEnum, CallSiteValue, FunctionValue, InstructionOpcode,
+    IntValue, LLVMTailCallKind, PointerValue,
 };
 use std::mem::offset_of;
 use wasm2so_abi::{ReturnStyle, Slot, TrapCode, VmFuncRef, VmImportedFunction};
@@ -89,6 +89,9 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
     /// Pops an index and finds the function of type `ty` behind it.
     fn indirect_callee(&mut self, ty: u32, table: u32) -> Callee<'ctx> {
         let index = self.pop_index();
+        if let Some(functions) = self.cx.fixed_tables.len(table) {
+            return self.fixed_callee(ty, table, functions, index);
+        }
         let outside = self.ir.icmp(IntPredicate::UGE, index, self.table_len(table));
         self.trap_if(outside, TrapCode::UndefinedElement, Some(index));
         let element = self.table_element(table, index);
@@ -119,6 +122,48 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         let local = self.ir.icmp(IntPredicate::EQ, theirs, ours);
         let code = self.ir.select(local, local_code, code).into_pointer_value();
         Callee::Pointer { code, tail_code, vmctx }
+    }
+
+    /// The function of type `ty` at `index` of a fixed table, whose first elements,
+    /// so many, may be `functions`.
+    fn fixed_callee(
+        &self,
+        ty: u32,
+        table: u32,
+        functions: u64,
+        index: IntValue<'ctx>,
+    ) -> Callee<'ctx> {
+        let i32 = self.cx.types.i32;
+        let [undefined, uninitialized, mismatch] = [
+            TrapCode::UndefinedElement,
+            TrapCode::UninitializedElement,
+            TrapCode::IndirectCallTypeMismatch,
+        ]
+        .map(|code| self.const_i32(code as u32));
+        let choose = |condition, then, otherwise| {
+            self.ir.select(condition, then, otherwise).into_int_value()
+        };
+        let len = self.const_i64(self.cx.module.tables[table as usize].limits.min);
+        let none = self.ir.icmp(IntPredicate::UGE, index, self.const_i64(functions));
+        let outside = self.ir.icmp(IntPredicate::UGE, index, len);
+        self.raise_if(none, choose(outside, undefined, uninitialized), Some(index));
+
+        let start = fixed_tables::declare(self.cx, table, functions).as_pointer_value();
+        let size = self.const_i64(fixed_tables::ELEMENT_SIZE);
+        let element = self.ir.byte_offset(start, self.ir.mul(index, size));
+        let actual = self.ir.field(element, fixed_tables::TYPE_OFFSET);
+        let actual = self.load_invariant(i32, actual).into_int_value();
+        let expected = self.const_i32(self.cx.fixed_tables.type_number(ty));
+        let differs = self.ir.icmp(IntPredicate::NE, actual, expected);
+        let null = self.const_i32(fixed_tables::NO_TYPE);
+        let null = self.ir.icmp(IntPredicate::EQ, actual, null);
+        self.raise_if(differs, choose(null, uninitialized, mismatch), Some(index));
+
+        let offset = self.load_invariant(i32, element);
+        let offset = self.ir.cast(InstructionOpcode::SExt, offset, self.cx.types.i64);
+        let code = self.ir.byte_offset(start, offset.into_int_value());
+        let tail_code = self.cx.types.ptr.const_null();
+        Callee::Pointer { code, tail_code, vmctx: self.vmctx }
     }
 
     fn call_and_push(&mut self, callee: Callee<'ctx>, signature: &Signature) {

@@ -2,6 +2,7 @@
 //! attributes and declarations.
 
 use crate::emit::debug::DebugInfo;
+use crate::emit::fixed_tables::FixedTables;
 use crate::llvm::attrs::Attributes;
 use crate::llvm::ir::Ir;
 use crate::llvm::types::{RARE_CONVENTION, TAIL_CONVENTION, Types, WASM_CONVENTION};
@@ -42,6 +43,8 @@ pub struct ShardCx<'ctx, 'a> {
     pub module: &'a WasmModule<'a>,
     /// How its functions are called and reach memory.
     pub conventions: Conventions,
+    /// Its tables that never change.
+    pub fixed_tables: &'a FixedTables,
     /// The LLVM module being built.
     pub llvm: &'a Module<'ctx>,
     /// Its types.
@@ -66,6 +69,7 @@ impl<'ctx, 'a> ShardCx<'ctx, 'a> {
     pub fn new(
         module: &'a WasmModule<'a>,
         conventions: Conventions,
+        fixed_tables: &'a FixedTables,
         llvm: &'a Module<'ctx>,
         attributes: Attributes,
         stepwise: bool,
@@ -74,6 +78,7 @@ impl<'ctx, 'a> ShardCx<'ctx, 'a> {
         ShardCx {
             module,
             conventions,
+            fixed_tables,
             llvm,
             types: Types::new(llvm.get_context()),
             attributes,

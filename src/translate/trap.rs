@@ -36,7 +36,8 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         self.raise_if(failed, code, None);
     }
 
-    fn raise_if(
+    /// Raises the trap that `code` numbers when `condition` holds.
+    pub(super) fn raise_if(
         &self,
         condition: IntValue<'ctx>,
         code: IntValue<'ctx>,

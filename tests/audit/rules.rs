@@ -185,6 +185,11 @@ impl Audit<'_> {
         if operator.is_some_and(operators::reads_table) && size == 8 {
             return Ok(());
         }
+        // Of a table that is in the file; perhaps hoisted.
+        let may_call = operator.is_none_or(|o| matches!(o, Operator::CallIndirect { .. }));
+        if may_call && size == 4 && memory.indexed {
+            return Ok(());
+        }
         demand(!memory.indexed, "reads an array unseen")?;
         // A row without operator: hoisted, or in the prologue.
         let known = match operator.is_none_or(operators::reads_instance) {

@@ -118,6 +118,91 @@ fn a_million_tail_calls_leave_one_frame() {
     expect(text, "start", &[Value::I64(1_000_000)], TrapCode::Unreachable, &frames);
 }
 
+/// A table that never changes is in the file; types that are equal are one.
+#[test]
+fn calls_through_a_table_that_never_changes() {
+    let text = r#"(module
+        (type $v (func (result i32))) (type $w (func (result i32)))
+        (table 6 funcref)
+        (elem (i32.const 1) $one $two $other)
+        (func $one (type $v) (i32.const 1))
+        (func $two (type $w) (i32.const 2))
+        (func $other (result i64) (i64.const 3))
+        (func $call (export "call") (param $i i32) (result i32)
+            (call_indirect (type $v) (local.get $i)))
+        (func $arms (export "arms") (param $i i32) (result i32)
+            (if (result i32) (i32.eqz (local.get $i))
+                (then (call_indirect (type $v) (i32.const 5)))
+                (else (call_indirect (type $w) (local.get $i))))))"#;
+    let table = [
+        (-1, TrapCode::UndefinedElement),
+        (6, TrapCode::UndefinedElement),
+        (5, TrapCode::UninitializedElement),
+        (4, TrapCode::UninitializedElement),
+        (0, TrapCode::UninitializedElement),
+        (3, TrapCode::IndirectCallTypeMismatch),
+    ];
+    for (index, code) in table {
+        let args = &[Value::I32(index)];
+        expect(text, "call", args, code, &["call CallIndirect 0"]);
+        let arm = if index == 0 { "arms CallIndirect 0" } else { "arms CallIndirect 1" };
+        expect(text, "arms", args, code, &[arm]);
+    }
+    let wasm = support::wat(text);
+    for level in LEVELS {
+        let (module, _directory) = load(&wasm, level);
+        let (mut store, instance) = alone(&module);
+        for (name, index) in [("call", 1), ("call", 2), ("arms", 1), ("arms", 2)] {
+            let func = instance.func(&store, name).unwrap().typed::<i32, i32>(&store).unwrap();
+            assert_eq!(func.call(&mut store, index).unwrap(), index, "{name} at {level:?}");
+        }
+    }
+}
+
+/// Sums of 32 bits are addresses as they are, but an access's own offset does not
+/// wrap.
+#[test]
+fn sums_that_are_addresses_wrap() {
+    let text = r#"(module
+        (memory 1) (data (i32.const 16) "\2a\00\00\00")
+        (func $sum (export "sum") (param $a i32) (param $b i32) (result i32)
+            (i32.load (i32.add (local.get $a) (local.get $b))))
+        (func $scaled (export "scaled") (param $a i32) (param $b i32) (result i32)
+            (i32.load (i32.sub
+                (i32.add (local.get $a) (i32.shl (local.get $b) (i32.const 2))) (i32.const 8))))
+        (func $twice (export "twice") (param $a i32) (param $b i32) (result i32)
+            (local $at i32)
+            (i32.store (local.tee $at (i32.add (local.get $a) (local.get $b)))
+                (i32.add (i32.load (local.get $at)) (i32.const 1)))
+            (i32.sub (i32.load (local.get $at)) (i32.const 1)))
+        (func $offset (export "offset") (param $a i32) (param $b i32) (result i32)
+            (i32.load offset=8 (i32.add (local.get $a) (local.get $b)))))"#;
+    let wasm = support::wat(text);
+    let int = Value::I32;
+    for level in LEVELS {
+        let (module, _directory) = load(&wasm, level);
+        let (mut store, instance) = alone(&module);
+        let cases = [
+            ("sum", -16, 32),
+            ("scaled", -8, 8),
+            ("scaled", -2147483624, 0x2000_0000),
+            ("offset", -24, 32),
+        ];
+        for (name, a, b) in cases {
+            let func = instance.func(&store, name).unwrap().typed::<(i32, i32), i32>(&store);
+            assert_eq!(func.unwrap().call(&mut store, (a, b)).unwrap(), 42, "{name} at {level:?}");
+        }
+        let twice = instance.func(&store, "twice").unwrap();
+        let twice = twice.typed::<(i32, i32), i32>(&store).unwrap();
+        assert_eq!(twice.call(&mut store, (-16, 32)).unwrap(), 42, "{level:?}");
+    }
+    let outside = TrapCode::MemoryOutOfBounds;
+    expect(text, "sum", &[int(-8), int(4)], outside, &["sum I32Load 0"]);
+    expect(text, "scaled", &[int(0), int(1)], outside, &["scaled I32Load 0"]);
+    expect(text, "twice", &[int(-8), int(4)], outside, &["twice I32Load 0"]);
+    expect(text, "offset", &[int(-8), int(4)], outside, &["offset I32Load 0"]);
+}
+
 /// Accesses that LLVM would like to replace by one after the arms meet.
 #[test]
 fn arms_whose_values_meet() {

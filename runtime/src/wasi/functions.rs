@@ -31,17 +31,11 @@ macro_rules! functions {
         fn add_all(imports: &mut Imports, store: &mut StoreContext, ctx: &WasiCtx) {
             $(
                 let WasiCtx(shared) = ctx.clone();
-                let ty = FuncType::new([$(ValType::$ty),*], [ValType::I32]);
-                let func = Func::new(store, ty, move |caller, args, results| {
-                    let &[$(Value::$ty($param)),*] = args else {
-                        unreachable!("arguments fit the type")
-                    };
+                let func = Func::wrap(store, move |caller, ($($param,)*): ($($ty,)*)| {
                     let name = stringify!($name);
                     let mut memory = GuestMemory::Unshared(memory(caller, name)?);
                     let mut shared = shared.clone();
-                    let call = preview1::$name(&mut shared, &mut memory, $($param),*);
-                    results[0] = Value::I32(run(name, call)?);
-                    Ok(())
+                    run(name, preview1::$name(&mut shared, &mut memory, $($param),*))
                 });
                 imports.define(MODULE, stringify!($name), func);
             )*
@@ -50,90 +44,90 @@ macro_rules! functions {
 }
 
 functions! {
-    fn args_get(argv: I32, buf: I32);
-    fn args_sizes_get(count: I32, size: I32);
-    fn environ_get(environ: I32, buf: I32);
-    fn environ_sizes_get(count: I32, size: I32);
-    fn clock_res_get(clock: I32, resolution: I32);
-    fn clock_time_get(clock: I32, precision: I64, time: I32);
-    fn fd_advise(fd: I32, offset: I64, len: I64, advice: I32);
-    fn fd_allocate(fd: I32, offset: I64, len: I64);
-    fn fd_close(fd: I32);
-    fn fd_datasync(fd: I32);
-    fn fd_fdstat_get(fd: I32, stat: I32);
-    fn fd_fdstat_set_flags(fd: I32, flags: I32);
-    fn fd_fdstat_set_rights(fd: I32, base: I64, inheriting: I64);
-    fn fd_filestat_get(fd: I32, stat: I32);
-    fn fd_filestat_set_size(fd: I32, size: I64);
-    fn fd_filestat_set_times(fd: I32, accessed: I64, modified: I64, flags: I32);
-    fn fd_pread(fd: I32, iovs: I32, iovs_len: I32, offset: I64, size: I32);
-    fn fd_prestat_get(fd: I32, prestat: I32);
-    fn fd_prestat_dir_name(fd: I32, path: I32, path_len: I32);
-    fn fd_pwrite(fd: I32, iovs: I32, iovs_len: I32, offset: I64, size: I32);
-    fn fd_read(fd: I32, iovs: I32, iovs_len: I32, size: I32);
-    fn fd_readdir(fd: I32, buf: I32, buf_len: I32, cookie: I64, size: I32);
-    fn fd_renumber(fd: I32, to: I32);
-    fn fd_seek(fd: I32, offset: I64, whence: I32, position: I32);
-    fn fd_sync(fd: I32);
-    fn fd_tell(fd: I32, position: I32);
-    fn fd_write(fd: I32, iovs: I32, iovs_len: I32, size: I32);
-    fn path_create_directory(fd: I32, path: I32, path_len: I32);
-    fn path_filestat_get(fd: I32, flags: I32, path: I32, path_len: I32, stat: I32);
+    fn args_get(argv: i32, buf: i32);
+    fn args_sizes_get(count: i32, size: i32);
+    fn environ_get(environ: i32, buf: i32);
+    fn environ_sizes_get(count: i32, size: i32);
+    fn clock_res_get(clock: i32, resolution: i32);
+    fn clock_time_get(clock: i32, precision: i64, time: i32);
+    fn fd_advise(fd: i32, offset: i64, len: i64, advice: i32);
+    fn fd_allocate(fd: i32, offset: i64, len: i64);
+    fn fd_close(fd: i32);
+    fn fd_datasync(fd: i32);
+    fn fd_fdstat_get(fd: i32, stat: i32);
+    fn fd_fdstat_set_flags(fd: i32, flags: i32);
+    fn fd_fdstat_set_rights(fd: i32, base: i64, inheriting: i64);
+    fn fd_filestat_get(fd: i32, stat: i32);
+    fn fd_filestat_set_size(fd: i32, size: i64);
+    fn fd_filestat_set_times(fd: i32, accessed: i64, modified: i64, flags: i32);
+    fn fd_pread(fd: i32, iovs: i32, iovs_len: i32, offset: i64, size: i32);
+    fn fd_prestat_get(fd: i32, prestat: i32);
+    fn fd_prestat_dir_name(fd: i32, path: i32, path_len: i32);
+    fn fd_pwrite(fd: i32, iovs: i32, iovs_len: i32, offset: i64, size: i32);
+    fn fd_read(fd: i32, iovs: i32, iovs_len: i32, size: i32);
+    fn fd_readdir(fd: i32, buf: i32, buf_len: i32, cookie: i64, size: i32);
+    fn fd_renumber(fd: i32, to: i32);
+    fn fd_seek(fd: i32, offset: i64, whence: i32, position: i32);
+    fn fd_sync(fd: i32);
+    fn fd_tell(fd: i32, position: i32);
+    fn fd_write(fd: i32, iovs: i32, iovs_len: i32, size: i32);
+    fn path_create_directory(fd: i32, path: i32, path_len: i32);
+    fn path_filestat_get(fd: i32, flags: i32, path: i32, path_len: i32, stat: i32);
     fn path_filestat_set_times(
-        fd: I32,
-        flags: I32,
-        path: I32,
-        path_len: I32,
-        accessed: I64,
-        modified: I64,
-        time_flags: I32
+        fd: i32,
+        flags: i32,
+        path: i32,
+        path_len: i32,
+        accessed: i64,
+        modified: i64,
+        time_flags: i32
     );
     fn path_link(
-        old_fd: I32,
-        old_flags: I32,
-        old_path: I32,
-        old_path_len: I32,
-        new_fd: I32,
-        new_path: I32,
-        new_path_len: I32
+        old_fd: i32,
+        old_flags: i32,
+        old_path: i32,
+        old_path_len: i32,
+        new_fd: i32,
+        new_path: i32,
+        new_path_len: i32
     );
     fn path_open(
-        fd: I32,
-        lookup_flags: I32,
-        path: I32,
-        path_len: I32,
-        open_flags: I32,
-        rights_base: I64,
-        rights_inheriting: I64,
-        fd_flags: I32,
-        opened: I32
+        fd: i32,
+        lookup_flags: i32,
+        path: i32,
+        path_len: i32,
+        open_flags: i32,
+        rights_base: i64,
+        rights_inheriting: i64,
+        fd_flags: i32,
+        opened: i32
     );
-    fn path_readlink(fd: I32, path: I32, path_len: I32, buf: I32, buf_len: I32, size: I32);
-    fn path_remove_directory(fd: I32, path: I32, path_len: I32);
+    fn path_readlink(fd: i32, path: i32, path_len: i32, buf: i32, buf_len: i32, size: i32);
+    fn path_remove_directory(fd: i32, path: i32, path_len: i32);
     fn path_rename(
-        old_fd: I32,
-        old_path: I32,
-        old_path_len: I32,
-        new_fd: I32,
-        new_path: I32,
-        new_path_len: I32
+        old_fd: i32,
+        old_path: i32,
+        old_path_len: i32,
+        new_fd: i32,
+        new_path: i32,
+        new_path_len: i32
     );
     fn path_symlink(
-        old_path: I32,
-        old_path_len: I32,
-        fd: I32,
-        new_path: I32,
-        new_path_len: I32
+        old_path: i32,
+        old_path_len: i32,
+        fd: i32,
+        new_path: i32,
+        new_path_len: i32
     );
-    fn path_unlink_file(fd: I32, path: I32, path_len: I32);
-    fn poll_oneoff(subscriptions: I32, events: I32, subscriptions_len: I32, events_len: I32);
-    fn proc_raise(signal: I32);
+    fn path_unlink_file(fd: i32, path: i32, path_len: i32);
+    fn poll_oneoff(subscriptions: i32, events: i32, subscriptions_len: i32, events_len: i32);
+    fn proc_raise(signal: i32);
     fn sched_yield();
-    fn random_get(buf: I32, buf_len: I32);
-    fn sock_accept(fd: I32, flags: I32, accepted: I32);
-    fn sock_recv(fd: I32, iovs: I32, iovs_len: I32, flags: I32, size: I32, out_flags: I32);
-    fn sock_send(fd: I32, iovs: I32, iovs_len: I32, flags: I32, size: I32);
-    fn sock_shutdown(fd: I32, how: I32);
+    fn random_get(buf: i32, buf_len: i32);
+    fn sock_accept(fd: i32, flags: i32, accepted: i32);
+    fn sock_recv(fd: i32, iovs: i32, iovs_len: i32, flags: i32, size: i32, out_flags: i32);
+    fn sock_send(fd: i32, iovs: i32, iovs_len: i32, flags: i32, size: i32);
+    fn sock_shutdown(fd: i32, how: i32);
 }
 
 /// The memory that `function` works on.

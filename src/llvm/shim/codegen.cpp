@@ -6,6 +6,7 @@
 // metadata, so each volatile access gets an alias scope of its own before
 // selection, and a last machine pass reads it back.
 
+#include "addressing.h"
 #include "sitevalues.h"
 #include "variables.h"
 #include "versioning.h"
@@ -141,10 +142,11 @@ public:
     const DISubprogram *Subprogram = MF.getFunction().getSubprogram();
     if (!Subprogram)
       return false;
-    extendPrologue(MF.front(), Subprogram->getScopeLine());
     for (MachineBasicBlock &MBB : MF)
       for (MachineInstr &MI : MBB)
         visit(MI);
+    // When accesses have their locations: one may be the first instruction.
+    extendPrologue(MF.front(), Subprogram->getScopeLine());
     if (How.stepwise)
       for (MachineBasicBlock &MBB : MF)
         closeGaps(MBB);
@@ -336,6 +338,8 @@ extern "C" int wasm2so_emit(LLVMModuleRef ModuleRef, LLVMTargetMachineRef Machin
   // It takes the alias scopes off all accesses of a function in which it merges
   // two slots; ours are few: only those of calls with several results.
   Config->disablePass(&StackColoringLegacyID);
+  if (TM.getOptLevel() != CodeGenOptLevel::None)
+    Config->insertPass(&PeepholeOptimizerLegacyID, wasm2so::foldAddresses());
   if (Config->addISelPasses())
     return 1;
   Config->addMachinePasses();
@@ -344,6 +348,7 @@ extern "C" int wasm2so_emit(LLVMModuleRef ModuleRef, LLVMTargetMachineRef Machin
     PM.add(wasm2so::endBeforeCalls());
   if (Check)
     PM.add(Values.check());
+  PM.add(wasm2so::narrowAddresses());
   PM.add(new StampPass(Scopes, *Report, ComplaintStream, How));
   CodeGenFileType Type = FileType == 0 ? CodeGenFileType::AssemblyFile : CodeGenFileType::ObjectFile;
   if (TM.addAsmPrinter(PM, Out, nullptr, Type, MMIWP->getMMI().getContext()))

@@ -1,0 +1,149 @@
+//! Tables that stay as they are first filled, in the file as constants: a call
+//! through one compares an index and a type and is at the code after one load,
+//! where the references of an instance would take three, one after the other.
+
+use super::table_image;
+use crate::module::WasmModule;
+use crate::translate::ShardCx;
+use inkwell::GlobalVisibility;
+use inkwell::module::Linkage;
+use inkwell::types::{ArrayType, StructType};
+use inkwell::values::{GlobalValue, IntValue};
+use std::collections::{BTreeMap, HashMap};
+use wasm2so_abi::{ExternKind, NULL_FUNCTION};
+
+/// The type of null.
+pub const NO_TYPE: u32 = u32::MAX;
+
+/// Bytes of an element: how far its code is from the start of the table, then the
+/// type of the function.
+pub const ELEMENT_SIZE: u64 = 8;
+
+/// Of those four.
+pub const TYPE_OFFSET: u64 = 4;
+
+/// The fixed tables of a module.
+#[derive(Debug, Default)]
+pub struct FixedTables {
+    /// The functions, or none, in each; it may have more elements, all null.
+    tables: BTreeMap<u32, Vec<Option<u32>>>,
+    /// By type: the first one that is equal.
+    types: Vec<u32>,
+}
+
+impl FixedTables {
+    /// Those of `module`; `changed` tells which tables its code changes. Nobody
+    /// else can change one that is neither imported nor exported.
+    pub fn of(module: &WasmModule<'_>, changed: &[bool]) -> Self {
+        let images = table_image::lay_out(module);
+        if images.end < module.elems.len() {
+            return FixedTables::default();
+        }
+        let exported = |table| {
+            let mut exports = module.exports.iter();
+            exports.any(|export| export.kind == ExternKind::Table && export.index == table)
+        };
+        let function =
+            |place: u32| (place != NULL_FUNCTION).then(|| module.referenced[place as usize]);
+        let local = |f: &Option<u32>| f.is_none_or(|f| f >= module.imported_functions);
+        let tables = images.tables.into_iter();
+        let tables = tables.filter(|&(table, _)| !changed[table as usize] && !exported(table));
+        let tables = tables
+            .map(|(table, places)| (table, places.into_iter().map(function).collect::<Vec<_>>()));
+        let mut first = HashMap::new();
+        let types = module.types.iter().zip(0..);
+        FixedTables {
+            tables: tables.filter(|(_, functions)| functions.iter().all(local)).collect(),
+            types: types.map(|(ty, index)| *first.entry(ty).or_insert(index)).collect(),
+        }
+    }
+
+    /// How many elements of `table`, if it is fixed, may be functions.
+    pub fn len(&self, table: u32) -> Option<u64> {
+        Some(self.tables.get(&table)?.len() as u64)
+    }
+
+    /// What stands for type `index` in the elements.
+    pub fn type_number(&self, index: u32) -> u32 {
+        self.types[index as usize]
+    }
+}
+
+/// Fixed table `index`, declared.
+pub fn declare<'ctx>(cx: &ShardCx<'ctx, '_>, index: u32, len: u64) -> GlobalValue<'ctx> {
+    let symbol = format!("wasm2so.table.{index}");
+    cx.llvm.get_global(&symbol).unwrap_or_else(|| {
+        let table = cx.llvm.add_global(types(cx, len).1, None, &symbol);
+        table.set_linkage(Linkage::External);
+        table.set_visibility(GlobalVisibility::Hidden);
+        table.set_constant(true);
+        table.set_alignment(ELEMENT_SIZE as u32);
+        table
+    })
+}
+
+/// The types of an element and of a table.
+fn types<'ctx>(cx: &ShardCx<'ctx, '_>, len: u64) -> (StructType<'ctx>, ArrayType<'ctx>) {
+    let i32 = cx.types.i32.into();
+    let element = cx.types.context().struct_type(&[i32, i32], false);
+    (element, element.array_type(u32::try_from(len).expect("tables are not that large")))
+}
+
+/// Defines the fixed tables.
+pub fn define(cx: &ShardCx<'_, '_>) {
+    for (&index, functions) in &cx.fixed_tables.tables {
+        let len = functions.len() as u64;
+        let table = declare(cx, index, len);
+        let start = address(cx, table);
+        let elements = functions.iter().map(|function| {
+            let [offset, ty] = match *function {
+                None => [0, NO_TYPE].map(|number| cx.types.i32.const_int(number.into(), false)),
+                Some(function) => {
+                    let code = address(cx, cx.function(function).as_global_value());
+                    let ty = cx.fixed_tables.type_number(cx.module.functions[function as usize]);
+                    let offset = code.const_sub(start).const_truncate(cx.types.i32);
+                    [offset, cx.types.i32.const_int(ty.into(), false)]
+                }
+            };
+            types(cx, len).0.const_named_struct(&[offset.into(), ty.into()])
+        });
+        table.set_initializer(&types(cx, len).0.const_array(&elements.collect::<Vec<_>>()));
+    }
+}
+
+fn address<'ctx>(cx: &ShardCx<'ctx, '_>, global: GlobalValue<'ctx>) -> IntValue<'ctx> {
+    global.as_pointer_value().const_to_int(cx.types.i64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fixed(text: &str, changed: &[bool]) -> FixedTables {
+        let wasm = wat::parse_str(text).unwrap();
+        FixedTables::of(&crate::module::parse(&wasm).unwrap(), changed)
+    }
+
+    #[test]
+    fn they_are_what_nobody_can_change() {
+        let text = r#"(module (import "" "f" (func $imported))
+            (type $a (func)) (type $b (func (result i32))) (type $c (func))
+            (func $f (type $a)) (func $g (type $c))
+            (table $fixed 9 funcref) (table $changed 9 funcref)
+            (table $exported (export "t") 9 funcref) (table $foreign 9 funcref)
+            (elem (table $fixed) (i32.const 1) func $f $g)
+            (elem (table $changed) (i32.const 1) func $f $g)
+            (elem (table $exported) (i32.const 1) func $f $g)
+            (elem (table $foreign) (i32.const 1) func $f $imported))"#;
+        let found = fixed(text, &[false, true, false, false]);
+        assert_eq!(found.tables, [(0, vec![None, Some(1), Some(2)])].into());
+        assert_eq!(found.types, [0, 1, 0]);
+    }
+
+    #[test]
+    fn there_are_none_if_contents_depend_on_the_instance() {
+        let text = r#"(module (import "" "g" (global $g i32)) (func $f)
+            (table 9 funcref) (elem (i32.const 1) $f) (elem (global.get $g) $f))"#;
+        assert_eq!(fixed(text, &[false]).tables, BTreeMap::new());
+    }
+}
