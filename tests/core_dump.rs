@@ -8,7 +8,7 @@ use serde_json::Value as Json;
 use std::process::Command;
 use support::dump::{Dump, Frame, Instance};
 use support::process::{Folder, run};
-use wasm2so::options::OptLevel;
+use wasm2so::options::{DebugLevel, OptLevel, Options};
 use wasmrun::{
     CallError, Config, Func, FuncType, Imports, Memory, MemoryType, Module, Store, ValType, Value,
     WasmCoreDump,
@@ -297,4 +297,59 @@ fn instances_of_one_module_are_told_apart() {
         let frames = dump.threads[0].1.iter();
         assert_eq!(frames.map(|frame| frame.instance).collect::<Vec<_>>(), [0, 1, 2]);
     }
+}
+
+/// Keeps numbers in registers while the host calls `inner`.
+const OUTER: &str = r#"(module
+    (import "" "again" (func $again (param i32)))
+    (memory 1)
+    (func (export "outer") (param $n i32) (result i32) (local $read i32) (local $wide i64)
+        (i32.store (i32.const 0) (i32.mul (local.get $n) (i32.const 2)))
+        (i64.store (i32.const 8) (i64.mul (i64.extend_i32_s (local.get $n)) (i64.const -7)))
+        (local.set $read (i32.load (i32.const 0)))
+        (local.set $wide (i64.load (i32.const 8)))
+        (call $again (local.get $n))
+        (i32.store (i32.const 0) (local.get $read))
+        (i64.store (i32.const 8) (local.get $wide))
+        (local.get $n))
+    (func (export "inner") (param $n i32) (unreachable)))"#;
+
+#[test]
+fn functions_around_host_functions_have_their_locals() {
+    let folder = Folder::new();
+    let so = folder.path().join("outer.so");
+    let options = Options { debug: DebugLevel::Full, ..support::options(OptLevel::O3) };
+    support::compile(&support::wat(OUTER), "outer", &so, &options);
+    let module = Module::load(so).expect("it loads");
+    let mut store = Store::new(Config { keep_locals: true, ..Config::default() });
+    let ty = FuncType::new([ValType::I32], []);
+    let again = Func::new(&mut store, ty, |caller, args, _| {
+        let Value::I32(n) = args[0] else { panic!("an i32") };
+        let instance = caller.instance().expect("called by wasm");
+        // The last one called traps.
+        let (name, n) = if n < 3 { ("outer", n + 1) } else { ("inner", n) };
+        let func = instance.func(caller.store(), name).expect("exported");
+        Ok(func.call(caller.store(), &[Value::I32(n)]).map(drop)?)
+    });
+    let mut imports = Imports::new();
+    imports.define("", "again", again);
+    let instance = wasmrun::Instance::new(&mut store, &module, &imports).expect("it links");
+    let outer = instance.func(&store, "outer").expect("exported");
+    let Err(CallError::Host(mut error)) = outer.call(&mut store, &[Value::I32(1)]) else {
+        panic!("it traps behind the host function")
+    };
+    let trap = loop {
+        match *error.downcast::<CallError>().expect("the host function passed it on") {
+            CallError::Trap(trap) => break trap,
+            CallError::Host(inner) => error = inner,
+            other => panic!("{other}"),
+        }
+    };
+    let mut bytes = Vec::new();
+    WasmCoreDump::of_trap(&trap, &store).write(&mut bytes).expect("there is room");
+    let dump = Dump::parse(&bytes);
+    let outer = |n: i64| [format!("I32({})", 2 * n), format!("I64({})", -7 * n)];
+    let outer_frames = dump.threads[0].1[1..].iter();
+    let frames: Vec<&[String]> = outer_frames.map(|frame| &frame.locals[1..]).collect();
+    assert_eq!(frames, [outer(3), outer(2), outer(1)]);
 }

@@ -271,7 +271,9 @@ impl Sampled {
         }
         let registers = Registers::interrupted(context);
         let walker = &mut work.walker;
-        if self.ring.push(head, |visit| walker.walk_with_host(registers, native, visit)) {
+        if self.ring.push(head, |visit| {
+            walker.walk_with_host(registers, native, |frame, _| visit(frame));
+        }) {
             work.counted += due * work.interval;
             self.uncounted.store(0, Ordering::Relaxed);
         } else {

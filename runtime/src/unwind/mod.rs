@@ -61,11 +61,23 @@ impl Walker {
         &mut self,
         context: Context,
         activation: &Activation,
+        visit: impl FnMut(RawFrame, &FrameState),
+    ) -> bool {
+        self.walk_from(context, activation, Activation::host_caller, visit)
+    }
+
+    /// The same, where `host_caller` knows the registers of the wasm functions that
+    /// called the host functions in between.
+    fn walk_from(
+        &mut self,
+        context: Context,
+        activation: &Activation,
+        host_caller: impl Fn(&Activation) -> Option<Registers>,
         mut visit: impl FnMut(RawFrame, &FrameState),
     ) -> bool {
         self.cursor.start();
         let found = self.walk_activation(context, activation, 0..0, &mut visit);
-        self.walk_callers(activation.outer(), &mut visit);
+        self.walk_callers(activation.outer(), host_caller, &mut visit);
         found
     }
 
@@ -83,18 +95,18 @@ impl Walker {
         let Some(activation) = Activation::innermost() else { return };
         if activation.host_caller().is_some() {
             // As exact as any walk through the host's frames, and surer.
-            return self.walk_callers(Some(activation), &mut visit);
+            return self.walk_callers(Some(activation), Activation::host_caller, &mut visit);
         }
         if activation.is_running() {
             let context = Context { registers, after_call: false };
             self.walk_activation(context, activation, native, &mut visit);
         }
-        self.walk_callers(activation.outer(), &mut visit);
+        self.walk_callers(activation.outer(), Activation::host_caller, &mut visit);
     }
 
-    /// Visits the frames of this thread, which a signal interrupted anywhere: also
-    /// the host's, but for those outside of all wasm if there is any; until
-    /// `visit` returns false. `native` is as for [`Walker::walk_interrupted`].
+    /// Visits the frames of this thread, which is anywhere, interrupted by a signal
+    /// perhaps: also the host's, but for those outside of all wasm if there is any;
+    /// each with its registers, until `visit` returns false. `native` is as for [`Walker::walk_interrupted`].
     ///
     /// Where a host function's frames cannot be followed, the wasm function that
     /// called it comes next.
@@ -102,7 +114,7 @@ impl Walker {
         &mut self,
         registers: Registers,
         native: Range<u64>,
-        mut visit: impl FnMut(RawFrame) -> bool,
+        mut visit: impl FnMut(RawFrame, &Registers) -> bool,
     ) {
         self.cursor.start();
         let innermost = Activation::innermost();
@@ -133,7 +145,7 @@ impl Walker {
                 callee.is_some_and(|caller| caller.callee == activation.thunk())
             });
             let code = module.map_or(ptr::null(), ptr::from_ref);
-            if !visit(RawFrame { pc: registers.pc(), code, after_call }) {
+            if !visit(RawFrame { pc: registers.pc(), code, after_call }, &registers) {
                 return;
             }
             if let Some(activation) = entered {
@@ -175,17 +187,18 @@ impl Walker {
         mut visit: impl FnMut(RawFrame),
     ) {
         self.cursor.start();
-        self.walk_callers(activation, &mut |frame, _| visit(frame));
+        self.walk_callers(activation, Activation::host_caller, &mut |frame, _| visit(frame));
     }
 
     fn walk_callers(
         &mut self,
         mut next: Option<&Activation>,
+        host_caller: impl Fn(&Activation) -> Option<Registers>,
         visit: &mut impl FnMut(RawFrame, &FrameState),
     ) {
         while let Some(activation) = next {
             visit(RawFrame::HOST, &FrameState::default());
-            if let Some(registers) = activation.host_caller() {
+            if let Some(registers) = host_caller(activation) {
                 let context = Context { registers, after_call: true };
                 self.walk_activation(context, activation, 0..0, visit);
             }

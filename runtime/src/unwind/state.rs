@@ -6,6 +6,7 @@ use super::arch::{INSTANCE, Registers, Vectors};
 use super::record::{RawFrame, Trace};
 use super::{Context, Walker};
 use crate::activation::Activation;
+use crate::native_stack;
 use std::iter;
 use std::ops::Range;
 
@@ -52,20 +53,27 @@ pub(crate) struct StackState {
 }
 
 impl StackState {
-    /// That of the stack of which `trace` was recorded, from `origin` on.
+    /// That of the stack of which `trace` was recorded, from `origin` on. `activation`
+    /// has been left, those around it have not.
     ///
     /// # Safety
-    /// Nothing on that stack was overwritten since, and the modules are registered.
+    /// Nothing on their stacks was overwritten since, and the modules are registered.
     pub(super) unsafe fn of(
         walker: &mut Walker,
         trace: &Trace,
         origin: &Origin,
         activation: &Activation,
     ) -> Self {
+        let host_callers = host_callers(walker, activation);
+        let host_caller = |activation: &Activation| {
+            let known = activation.host_caller()?;
+            let is_it = |caller: &&Registers| caller.sp() == known.sp();
+            Some(host_callers.iter().find(is_it).copied().unwrap_or(known))
+        };
         let mut frames = Vec::new();
         let mut place = 0;
         let mut vectors = None;
-        walker.walk(origin.context, activation, |frame: RawFrame, state| {
+        walker.walk_from(origin.context, activation, host_caller, |frame: RawFrame, state| {
             if trace.keeps(place) {
                 frames.push(*state);
             }
@@ -96,6 +104,27 @@ impl StackState {
         let vectors = self.vectors.as_ref().filter(|_| place == 0);
         Some((self.frames.get(place)?, vectors))
     }
+}
+
+/// The registers of the wasm functions that called host functions in the activations
+/// around `inner`, as far as the host's frames can be followed: each function on the way
+/// has saved those that it uses.
+fn host_callers(walker: &mut Walker, inner: &Activation) -> Vec<Registers> {
+    let outer = iter::successors(inner.outer(), |activation| activation.outer());
+    let mut wanted = outer.filter_map(Activation::host_caller).peekable();
+    let mut found = Vec::new();
+    if wanted.peek().is_none() {
+        return found;
+    }
+    let here = Registers::here();
+    let native = here.sp()..native_stack::bounds().end as u64;
+    walker.walk_with_host(here, native, |_, registers| {
+        if wanted.next_if(|caller| caller.sp() == registers.sp()).is_some() {
+            found.push(*registers);
+        }
+        wanted.peek().is_some()
+    });
+    found
 }
 
 /// The stacks.

@@ -2,7 +2,8 @@
 //! where they are found, and the entry point that saves them for a trap.
 //! Knows nothing of frames or unwind tables.
 
-use std::arch::naked_asm;
+use std::arch::{asm, naked_asm};
+use std::mem::offset_of;
 
 use gimli::{Register, X86_64};
 use wasm2so_abi::VmCtx;
@@ -37,6 +38,7 @@ const VECTORS: usize = 16;
 
 /// What [`trap_builtin`] leaves on the stack: the registers that the C
 /// convention preserves, then the return address.
+#[derive(Default)]
 #[repr(C)]
 pub(crate) struct SavedRegisters {
     r15: u64,
@@ -79,6 +81,39 @@ impl Registers {
         const PRESERVED: [Register; 6] =
             [X86_64::RBX, X86_64::RBP, X86_64::R12, X86_64::R13, X86_64::R14, X86_64::R15];
         PRESERVED.contains(&register)
+    }
+
+    /// Those of the caller, which goes on: for walks outwards from it.
+    #[inline(always)]
+    pub(crate) fn here() -> Self {
+        let mut saved = SavedRegisters::default();
+        let sp: u64;
+        // SAFETY: writes the registers to `saved`.
+        unsafe {
+            asm!(
+                "lea {scratch}, [rip]",
+                "mov [{saved} + {rip}], {scratch}",
+                "mov [{saved} + {rbx}], rbx",
+                "mov [{saved} + {rbp}], rbp",
+                "mov [{saved} + {r12}], r12",
+                "mov [{saved} + {r13}], r13",
+                "mov [{saved} + {r14}], r14",
+                "mov [{saved} + {r15}], r15",
+                "mov {sp}, rsp",
+                saved = in(reg) &raw mut saved,
+                scratch = out(reg) _,
+                sp = lateout(reg) sp,
+                rip = const offset_of!(SavedRegisters, rip),
+                rbx = const offset_of!(SavedRegisters, rbx),
+                rbp = const offset_of!(SavedRegisters, rbp),
+                r12 = const offset_of!(SavedRegisters, r12),
+                r13 = const offset_of!(SavedRegisters, r13),
+                r14 = const offset_of!(SavedRegisters, r14),
+                r15 = const offset_of!(SavedRegisters, r15),
+                options(nostack, preserves_flags),
+            );
+        }
+        Registers::preserved(&saved, sp)
     }
 
     /// Those of the code that a signal interrupted.
@@ -137,8 +172,11 @@ impl Registers {
 
     /// Those of the caller of [`trap_builtin`], after its return.
     pub(crate) fn saved(saved: &SavedRegisters) -> Self {
+        Registers::preserved(saved, (&raw const *saved).wrapping_add(1) as u64)
+    }
+
+    fn preserved(saved: &SavedRegisters, sp: u64) -> Self {
         let mut registers = Registers::default();
-        let sp = (&raw const *saved).wrapping_add(1) as u64;
         for (register, value) in [
             (X86_64::RBX, saved.rbx),
             (X86_64::RBP, saved.rbp),
