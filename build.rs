@@ -43,6 +43,8 @@ fn main() {
                 "narrowing",
                 "optimise",
                 "sitevalues",
+                "vanishing",
+                "variableflow",
                 "variables",
                 "versioning",
             ]

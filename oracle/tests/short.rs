@@ -52,7 +52,10 @@ fn locals_are_right_or_missing() {
     let report = report("locals", |report| {
         report.locals = Some(Locals::default());
         cases::run(&folder, &Build::all()[..1], report)?;
-        smith::run(1, 0, 5, &Build::all()[..1], report)
+        smith::run(1, 0, 5, &Build::all()[..1], report)?;
+        // Blocks that only tell of a local, which are removed.
+        smith::run(1, 28, 1, &Build::all()[..1], report)?;
+        loops::run(1, 1, 2, &Build::all()[..1], report)
     });
     let Locals { all, kept, known } = report.locals.expect("compared");
     assert!(known > 2500 && known < kept && kept < all, "{report}");

@@ -1,10 +1,13 @@
 #include "narrowing.h"
 
+#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SetVector.h"
+#include "llvm/BinaryFormat/Dwarf.h"
 #include "llvm/IR/DebugInfo.h"
 #include "llvm/IR/DebugProgramInstruction.h"
 #include "llvm/IR/Function.h"
 #include "llvm/IR/InstIterator.h"
+#include "llvm/IR/Instructions.h"
 #include "llvm/IR/ValueHandle.h"
 
 #include <memory>
@@ -41,8 +44,75 @@ struct Noted {
   }
 };
 
+// What a record said.
+struct Said {
+  const DIExpression *Expression;
+  SmallVector<WeakTrackingVH, 1> Values;
+
+  explicit Said(DbgVariableRecord &Record) : Expression(Record.getExpression()) {
+    for (Value *V : Record.location_ops())
+      Values.emplace_back(V);
+  }
+};
+
+class Phis {
+  // Null if they are gone, though there may be another at the address.
+  DenseMap<const PHINode *, WeakVH> Before;
+  DenseMap<const DbgVariableRecord *, Said> Records;
+
+public:
+  void note(Function &F) {
+    Before.clear();
+    Records.clear();
+    for (Instruction &I : instructions(F)) {
+      if (auto *Phi = dyn_cast<PHINode>(&I))
+        Before.try_emplace(Phi, Phi);
+      for (DbgVariableRecord &Record : filterDbgVars(I.getDbgRecordRange()))
+        if (Record.isDbgValue() && !Record.isKillLocation())
+          Records.try_emplace(&Record, Record);
+    }
+  }
+
+  void check(Function &F) {
+    for (Instruction &I : instructions(F))
+      for (DbgVariableRecord &Record : filterDbgVars(I.getDbgRecordRange()))
+        if (Record.isDbgValue() && any_of(Record.location_ops(), [&](Value *V) {
+              auto *Phi = dyn_cast<PHINode>(V);
+              return Phi && isNew(*Phi) && !standsForOld(*Phi, Record);
+            }))
+          Record.setKillLocation();
+    Before.clear();
+    Records.clear();
+  }
+
+private:
+  bool isNew(const PHINode &Phi) const {
+    auto Found = Before.find(&Phi);
+    return Found == Before.end() || !Found->second;
+  }
+
+  // Whether the phi took the place of what the record told of, or is one of the narrow
+  // values of which that was made.
+  bool standsForOld(const PHINode &Phi, const DbgVariableRecord &Record) const {
+    auto Found = Records.find(&Record);
+    if (Found == Records.end())
+      return false;
+    const Said &Old = Found->second;
+    if (is_contained(Old.Values, &Phi))
+      return true;
+    const DIExpression &Now = *Record.getExpression();
+    auto First = Now.expr_op_begin();
+    return &Now != Old.Expression && First != Now.expr_op_end() &&
+           First->getOp() == dwarf::DW_OP_LLVM_convert &&
+           First->getArg(0) == Phi.getType()->getScalarSizeInBits();
+  }
+};
+
 class Narrowing {
   std::vector<Noted> Before;
+
+  // Of what is read from memory, or a function returns, all bits are as they were.
+  static bool isComputed(const Instruction &I) { return !I.mayReadOrWriteMemory(); }
 
 public:
   // What variables are described by, and what that alone is computed from.
@@ -50,11 +120,12 @@ public:
     Before.clear();
     SetVector<Instruction *> Involved;
     for (Instruction &I : instructions(F))
-      if (I.isUsedByMetadata())
+      if (I.isUsedByMetadata() && isComputed(I))
         Involved.insert(&I);
     for (size_t Next = 0; Next < Involved.size(); ++Next)
       for (Value *Operand : Involved[Next]->operands())
-        if (auto *From = dyn_cast<Instruction>(Operand); From && From->hasOneUse())
+        if (auto *From = dyn_cast<Instruction>(Operand);
+            From && From->hasOneUse() && isComputed(*From))
           Involved.insert(From);
     for (Instruction *I : Involved)
       if (I->getType()->isIntOrIntVectorTy())
@@ -67,7 +138,8 @@ public:
     for (const Noted &Was : Before) {
       if (!Was.isChanged())
         continue;
-      for (Instruction *I = Was.Self; I && I->hasOneUse(); I = dyn_cast<Instruction>(I->user_back())) {
+      for (Instruction *I = Was.Self; I && I->hasOneUse() && isComputed(*I);
+           I = dyn_cast<Instruction>(I->user_back())) {
         SmallVector<DbgVariableRecord *, 4> Records;
         findDbgValues(I, Records);
         for (DbgVariableRecord *Record : Records)
@@ -81,17 +153,21 @@ public:
 } // namespace
 
 void wasm2so::watchNarrowing(PassInstrumentationCallbacks &Callbacks) {
-  auto Watch = std::make_shared<Narrowing>();
+  auto Watch = std::make_shared<std::pair<Narrowing, Phis>>();
   auto Watched = [](StringRef Pass, const Any &IR) -> Function * {
     const auto *F = any_cast<const Function *>(&IR);
     return F && Pass == "InstCombinePass" ? const_cast<Function *>(*F) : nullptr;
   };
   Callbacks.registerBeforeNonSkippedPassCallback([=](StringRef Pass, Any IR) {
-    if (Function *F = Watched(Pass, IR))
-      Watch->note(*F);
+    if (Function *F = Watched(Pass, IR)) {
+      Watch->first.note(*F);
+      Watch->second.note(*F);
+    }
   });
   Callbacks.registerAfterPassCallback([=](StringRef Pass, Any IR, const PreservedAnalyses &) {
-    if (Watched(Pass, IR))
-      Watch->check();
+    if (Function *F = Watched(Pass, IR)) {
+      Watch->first.check();
+      Watch->second.check(*F);
+    }
   });
 }

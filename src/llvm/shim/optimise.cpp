@@ -2,6 +2,7 @@
 
 #include "conversions.h"
 #include "narrowing.h"
+#include "vanishing.h"
 #include "versioning.h"
 
 #include "llvm/Analysis/CGSCCPassManager.h"
@@ -31,6 +32,7 @@ extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
   OptPassGateInstrumentation Gate(M.getContext());
   Gate.registerCallbacks(Callbacks);
   wasm2so::watchNarrowing(Callbacks);
+  wasm2so::watchVanishing(Callbacks);
   Callbacks.addClassToPassName(wasm2so::VersionLoops::name(), "version-loops");
   PassBuilder Builder(reinterpret_cast<TargetMachine *>(MachineRef), PipelineTuningOptions(),
                       std::nullopt, &Callbacks);

@@ -1,90 +1,90 @@
 #include "sitevalues.h"
 
-#include "llvm/ADT/PostOrderIterator.h"
 #include "llvm/BinaryFormat/Dwarf.h"
 #include "llvm/CodeGen/MachineFunctionPass.h"
 #include "llvm/CodeGen/MachineInstr.h"
 #include "llvm/CodeGen/MachineInstrBuilder.h"
 #include "llvm/CodeGen/TargetInstrInfo.h"
 #include "llvm/CodeGen/TargetSubtargetInfo.h"
-#include "llvm/IR/CFG.h"
 #include "llvm/IR/DebugProgramInstruction.h"
 #include "llvm/IR/Instructions.h"
 
-#include <map>
-#include <tuple>
-
 using namespace llvm;
 using wasm2so::SiteValues;
+using wasm2so::VariableFlow;
 
 namespace {
-
-// So that giant functions need no gigabytes: those with more blocks times variables
-// have no values.
-constexpr size_t MostStates = 1 << 25;
 
 // The operation's name, and a number.
 constexpr unsigned TagSize = 2;
 
-DIExpression *tagged(const DIExpression &Expression, SiteValues::Number Number) {
+DIExpression *tagged(const DIExpression &Expression, VariableFlow::Number Number) {
   SmallVector<uint64_t, 8> Elements = {dwarf::DW_OP_LLVM_tag_offset, Number};
   append_range(Elements, Expression.getElements());
   return DIExpression::get(Expression.getContext(), Elements);
 }
 
 // Finds the number that was given to an expression, and takes it off.
-std::pair<SiteValues::Number, const DIExpression *> untagged(const DIExpression *Expression) {
+std::pair<VariableFlow::Number, const DIExpression *> untagged(const DIExpression *Expression) {
   size_t Place = 0;
   for (const auto &Operation : Expression->expr_ops()) {
     if (Operation.getOp() == dwarf::DW_OP_LLVM_tag_offset) {
-      auto Number = static_cast<SiteValues::Number>(Operation.getArg(0));
+      auto Number = static_cast<VariableFlow::Number>(Operation.getArg(0));
       SmallVector<uint64_t, 8> Elements(Expression->getElements());
       Elements.erase(Elements.begin() + Place, Elements.begin() + Place + TagSize);
       return {Number, DIExpression::get(Expression->getContext(), Elements)};
     }
     Place += Operation.getSize();
   }
-  return {SiteValues::Unknown, Expression};
+  return {VariableFlow::Unknown, Expression};
 }
 
-// A variable as it is in one place where its function was inlined.
-DebugVariable variable(const DILocalVariable *Variable, const DILocation *Location) {
-  return DebugVariable(Variable, std::nullopt, Location->getInlinedAt());
+// Of a narrow number in a wide register, other bits may be anything. LLVM's way to
+// extend its sign takes them for zero: makes them so.
+const DIExpression *masked(const DIExpression *Expression) {
+  SmallVector<uint64_t, 16> Elements;
+  // Conversions are pairs, of what it is from and to.
+  bool From = true;
+  for (const auto &Operation : Expression->expr_ops()) {
+    if (Operation.getOp() == dwarf::DW_OP_LLVM_convert) {
+      uint64_t Bits = Operation.getArg(0);
+      if (From && Operation.getArg(1) == dwarf::DW_ATE_signed && Bits < 64)
+        Elements.append({dwarf::DW_OP_constu, (uint64_t(1) << Bits) - 1, dwarf::DW_OP_and});
+      From = !From;
+    }
+    Operation.appendToVector(Elements);
+  }
+  return DIExpression::get(Expression->getContext(), Elements);
 }
 
 // Notes one function.
 class Notes {
   SiteValues::Function &Noted;
   DenseMap<const DILocation *, DILocation *> &Locations;
-  // Equal values of a variable have the same number.
-  std::map<std::tuple<unsigned, Metadata *, DIExpression *>, SiteValues::Number> Numbers;
-  DenseMap<const BasicBlock *, unsigned> Places;
 
 public:
   Notes(SiteValues::Function &Noted, DenseMap<const DILocation *, DILocation *> &Locations)
       : Noted(Noted), Locations(Locations) {}
 
   void note(Function &F) {
-    ReversePostOrderTraversal<Function *> Order(&F);
-    for (BasicBlock *BB : Order) {
-      Places[BB] = Noted.Blocks.size();
-      Noted.Blocks.emplace_back();
+    VariableFlow::Order Order(&F);
+    for (BasicBlock *BB : Order)
       noteBlock(*BB);
-    }
-    if (Noted.Blocks.size() * Noted.Variables.size() > MostStates)
+    if (!Noted.Flow.solve(Order))
       Noted.Sites.clear();
-    else
-      solve(Order);
   }
 
 private:
   void noteBlock(BasicBlock &BB) {
-    SiteValues::Block &Block = Noted.Blocks.back();
+    VariableFlow &Flow = Noted.Flow;
+    Flow.begin(BB);
     for (Instruction &I : BB) {
       for (DbgVariableRecord &Record : filterDbgVars(I.getDbgRecordRange()))
         if (Record.isDbgValue())
-          Block.Changes.push_back(number(Record));
-      SiteValues::Site Here = {Places[&BB], static_cast<unsigned>(Block.Changes.size())};
+          if (VariableFlow::Number Number = Flow.add(Record))
+            Record.setExpression(tagged(*Record.getExpression(), Number));
+      SiteValues::Site Here = {Flow.Places[&BB],
+                               static_cast<unsigned>(Flow.Blocks.back().Changes.size())};
       if (const MDNode *Scope = I.isVolatile() ? I.getMetadata(LLVMContext::MD_alias_scope) : nullptr)
         Noted.Sites[Scope] = Here;
       if (DILocation *Location = isa<CallBase>(I) ? I.getDebugLoc().get() : nullptr) {
@@ -96,56 +96,6 @@ private:
         Noted.Sites[Own] = Here;
       }
     }
-  }
-
-  std::pair<unsigned, SiteValues::Number> number(DbgVariableRecord &Record) {
-    DebugVariable Variable = variable(Record.getVariable(), Record.getDebugLoc());
-    unsigned Place = Noted.Variables.try_emplace(Variable, Noted.Variables.size()).first->second;
-    if (Record.isKillLocation())
-      return {Place, SiteValues::Unknown};
-    auto Key = std::make_tuple(Place, Record.getRawLocation(), Record.getExpression());
-    SiteValues::Number Next = SiteValues::Unknown + 1 + Numbers.size();
-    SiteValues::Number Number = Numbers.try_emplace(Key, Next).first->second;
-    Record.setExpression(tagged(*Record.getExpression(), Number));
-    return {Place, Number};
-  }
-
-  // Finds the state at the entry of each block: what all ways there agree on.
-  void solve(const ReversePostOrderTraversal<Function *> &Order) {
-    std::vector<SiteValues::State> Exits(Noted.Blocks.size());
-    bool Changed = true;
-    while (Changed) {
-      Changed = false;
-      for (const BasicBlock *BB : Order) {
-        unsigned Place = Places[BB];
-        SiteValues::State State = entry(*BB, Exits);
-        Noted.Blocks[Place].Entry = State;
-        for (auto [Variable, Number] : Noted.Blocks[Place].Changes)
-          State[Variable] = Number;
-        if (State == Exits[Place])
-          continue;
-        Exits[Place] = std::move(State);
-        Changed = true;
-      }
-    }
-  }
-
-  // A way that was not looked at yet agrees with everything.
-  SiteValues::State entry(const BasicBlock &BB, const std::vector<SiteValues::State> &Exits) {
-    SiteValues::State State;
-    for (const BasicBlock *Before : predecessors(&BB)) {
-      auto Place = Places.find(Before);
-      if (Place == Places.end() || Exits[Place->second].empty())
-        continue;
-      const SiteValues::State &Exit = Exits[Place->second];
-      if (State.empty())
-        State = Exit;
-      for (auto [Ours, Theirs] : zip_equal(State, Exit))
-        if (Ours != Theirs)
-          Ours = SiteValues::Unknown;
-    }
-    State.resize(Noted.Variables.size(), SiteValues::Unknown);
-    return State;
   }
 };
 
@@ -181,7 +131,7 @@ public:
 
 private:
   static DebugVariable variableOf(const MachineInstr &Value) {
-    return variable(Value.getDebugVariable(), Value.getDebugLoc());
+    return VariableFlow::variable(Value.getDebugVariable(), Value.getDebugLoc());
   }
 
   static const TargetInstrInfo &instructions(const MachineFunction &MF) {
@@ -264,15 +214,15 @@ private:
       const MDNode *Name;
       if (!isSite(MI, Name))
         continue;
-      SiteValues::State State = Noted.at(Name);
+      VariableFlow::State State = Noted.at(Name);
       for (auto &[Variable, Value] : Last) {
         if (Value->isUndefDebugValue())
           continue;
-        auto Place = Noted.Variables.find(Variable);
-        SiteValues::Number Number =
-            State.empty() || Place == Noted.Variables.end() ? SiteValues::Unknown
+        auto Place = Noted.Flow.Variables.find(Variable);
+        VariableFlow::Number Number =
+            State.empty() || Place == Noted.Flow.Variables.end() ? VariableFlow::Unknown
                                                             : State[Place->second];
-        bool Right = Number != SiteValues::Unknown &&
+        bool Right = Number != VariableFlow::Unknown &&
                      untagged(Value->getDebugExpression()).first == Number && isWhole(*Value);
         bool &IsEnded = Ended[Variable];
         if (!Right && !IsEnded) {
@@ -312,7 +262,7 @@ private:
   void restore(MachineInstr &MI) const {
     if (MI.isDebugValue()) {
       const DIExpression *Plain = untagged(MI.getDebugExpression()).second;
-      MI.getDebugExpressionOp().setMetadata(Plain);
+      MI.getDebugExpressionOp().setMetadata(masked(Plain));
     }
     if (auto Found = Values.Locations.find(MI.getDebugLoc().get()); Found != Values.Locations.end())
       MI.setDebugLoc(Found->second);
@@ -323,12 +273,12 @@ char CheckPass::ID = 0;
 
 } // namespace
 
-SiteValues::State SiteValues::Function::at(const MDNode *Name) const {
+VariableFlow::State SiteValues::Function::at(const MDNode *Name) const {
   auto Found = Sites.find(Name);
   if (Found == Sites.end())
     return {};
-  const wasm2so::SiteValues::Block &In = Blocks[Found->second.Block];
-  State State = In.Entry;
+  const VariableFlow::Block &In = Flow.Blocks[Found->second.Block];
+  VariableFlow::State State = In.Entry;
   for (unsigned Change = 0; Change < Found->second.Changes; ++Change)
     State[In.Changes[Change].first] = In.Changes[Change].second;
   return State;

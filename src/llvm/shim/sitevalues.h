@@ -5,8 +5,8 @@
 // or as it will be. At a site, where a trap's trace or a core dump looks at it, that
 // would be a wrong value. So what each variable is at each site is noted before
 // code generation; and where the finished code says otherwise, it is made to say
-// nothing. What the optimiser lost before that is not found: a change that was said in
-// an empty block, say, with which it removed the block.
+// nothing. What the optimiser loses before that is not found here; see `narrowing` and
+// `vanishing`.
 //
 // A variable's value is named by a number that its expression carries through code
 // generation, in an operation that means nothing here (DW_OP_LLVM_tag_offset). A site
@@ -15,13 +15,12 @@
 
 #pragma once
 
+#include "variableflow.h"
+
 #include "llvm/ADT/DenseMap.h"
-#include "llvm/ADT/SmallVector.h"
 #include "llvm/IR/DebugInfoMetadata.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Pass.h"
-
-#include <vector>
 
 namespace wasm2so {
 
@@ -34,18 +33,6 @@ public:
   // again.
   llvm::Pass *check() const;
 
-  // Names a value of a variable in a function; that of others is unknown.
-  using Number = unsigned;
-  static constexpr Number Unknown = 0;
-
-  // By the places of variables.
-  using State = llvm::SmallVector<Number, 0>;
-
-  struct Block {
-    State Entry;
-    std::vector<std::pair<unsigned, Number>> Changes;
-  };
-
   // So many changes into a block.
   struct Site {
     unsigned Block;
@@ -53,13 +40,12 @@ public:
   };
 
   struct Function {
-    llvm::DenseMap<llvm::DebugVariable, unsigned> Variables;
-    std::vector<Block> Blocks;
+    VariableFlow Flow;
     // By scope or location.
     llvm::DenseMap<const llvm::MDNode *, Site> Sites;
 
     // What the variables are at a site; nothing if it is none.
-    State at(const llvm::MDNode *Site) const;
+    VariableFlow::State at(const llvm::MDNode *Site) const;
   };
 
   llvm::DenseMap<const llvm::Function *, Function> Functions;
