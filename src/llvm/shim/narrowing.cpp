@@ -2,7 +2,6 @@
 
 #include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/SetVector.h"
-#include "llvm/BinaryFormat/Dwarf.h"
 #include "llvm/IR/DebugInfo.h"
 #include "llvm/IR/DebugProgramInstruction.h"
 #include "llvm/IR/Function.h"
@@ -44,21 +43,11 @@ struct Noted {
   }
 };
 
-// What a record said.
-struct Said {
-  const DIExpression *Expression;
-  SmallVector<WeakTrackingVH, 1> Values;
-
-  explicit Said(DbgVariableRecord &Record) : Expression(Record.getExpression()) {
-    for (Value *V : Record.location_ops())
-      Values.emplace_back(V);
-  }
-};
-
 class Phis {
   // Null if they are gone, though there may be another at the address.
   DenseMap<const PHINode *, WeakVH> Before;
-  DenseMap<const DbgVariableRecord *, Said> Records;
+  // What each record tells of: what takes its place follows.
+  DenseMap<const DbgVariableRecord *, SmallVector<WeakTrackingVH, 1>> Records;
 
 public:
   void note(Function &F) {
@@ -69,7 +58,8 @@ public:
         Before.try_emplace(Phi, Phi);
       for (DbgVariableRecord &Record : filterDbgVars(I.getDbgRecordRange()))
         if (Record.isDbgValue() && !Record.isKillLocation())
-          Records.try_emplace(&Record, Record);
+          for (Value *V : Record.location_ops())
+            Records[&Record].emplace_back(V);
     }
   }
 
@@ -91,20 +81,10 @@ private:
     return Found == Before.end() || !Found->second;
   }
 
-  // Whether the phi took the place of what the record told of, or is one of the narrow
-  // values of which that was made.
+  // Whether the phi took the place of what the record told of in all uses.
   bool standsForOld(const PHINode &Phi, const DbgVariableRecord &Record) const {
     auto Found = Records.find(&Record);
-    if (Found == Records.end())
-      return false;
-    const Said &Old = Found->second;
-    if (is_contained(Old.Values, &Phi))
-      return true;
-    const DIExpression &Now = *Record.getExpression();
-    auto First = Now.expr_op_begin();
-    return &Now != Old.Expression && First != Now.expr_op_end() &&
-           First->getOp() == dwarf::DW_OP_LLVM_convert &&
-           First->getArg(0) == Phi.getType()->getScalarSizeInBits();
+    return Found != Records.end() && is_contained(Found->second, &Phi);
   }
 };
 
