@@ -94,6 +94,11 @@ pub fn define(cx: &ShardCx<'_, '_>) {
     for (&index, functions) in &cx.fixed_tables.tables {
         let len = functions.len() as u64;
         let table = declare(cx, index, len);
+        if let Some(debug) = &cx.debug
+            && debug.variables
+        {
+            debug.fixed_table(table, len * ELEMENT_SIZE / 4);
+        }
         let start = address(cx, table);
         let elements = functions.iter().map(|function| {
             let [offset, ty] = match *function {

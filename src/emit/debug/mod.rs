@@ -17,6 +17,7 @@ use inkwell::debug_info::{
     DebugInfoBuilder,
 };
 use inkwell::module::{FlagBehavior, Module};
+use inkwell::values::GlobalValue;
 use std::collections::HashSet;
 use std::ops::Range;
 use types::Types;
@@ -170,6 +171,19 @@ impl<'ctx> DebugInfo<'ctx> {
     /// The instance pointer in a function's scope. The wasm declares it nowhere.
     pub fn vmctx(&self, scope: DISubprogram<'ctx>) -> DILocalVariable<'ctx> {
         self.auto_variable(scope.as_debug_info_scope(), VMCTX_NAME, 0, self.types.vmctx())
+    }
+
+    /// Describes `table`, one that never changes, by its symbol's name and as the
+    /// numbers that it consists of.
+    pub fn fixed_table(&self, table: GlobalValue<'ctx>, numbers: u64) {
+        let name = table.get_name().to_string_lossy();
+        let (scope, ty) =
+            (self.unit.as_debug_info_scope(), self.types.numbers(&self.builder, numbers));
+        let variable = self.builder.create_global_variable_expression(
+            scope, &name, "", self.file, 0, ty, true, None, None, 0,
+        );
+        let dbg = self.context.get_kind_id("dbg");
+        table.set_metadata(variable.as_metadata_value(self.context), dbg);
     }
 
     /// The scope in which, besides what `outer` has, there is an operand at this

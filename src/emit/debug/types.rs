@@ -73,6 +73,12 @@ impl<'ctx> Types<'ctx> {
         }
     }
 
+    /// Of `count` numbers of 32 bits in a row.
+    pub fn numbers(&self, builder: &DebugInfoBuilder<'ctx>, count: u64) -> DIType<'ctx> {
+        let bounds = 0..i64::try_from(count).expect("tables are not that large");
+        builder.create_array_type(self.i32, count * 32, 32, &[bounds]).as_type()
+    }
+
     /// Of the instance pointer.
     pub fn vmctx(&self) -> DIType<'ctx> {
         self.vmctx
