@@ -2,7 +2,11 @@
 //! are laid out but what the debug information says.
 
 /// For gdb 13 and later.
-pub const GDB: &str = concat!(include_str!("wasm_gdb.py"), include_str!("source_gdb.py"));
+pub const GDB: &str = concat!(
+    include_str!("wasm_gdb.py"),
+    include_str!("source_gdb.py"),
+    include_str!("values_gdb.py")
+);
 
 /// For lldb 16 and later.
 pub const LLDB: &str = include_str!("wasm_lldb.py");

@@ -219,7 +219,7 @@ impl<'a> Translation<'a> {
             V::UnitRef(_) | V::DebugInfoRef(_) => {
                 let target = self.input.target(id.unit, &value).ok_or(())?;
                 if name == dw::DW_AT_type && self.is_text(id) {
-                    return Ok(self.plain_pointer(target, unit));
+                    return Ok(self.text_pointer(target, unit));
                 }
                 if name == dw::DW_AT_type && is_pointer(self.input.entry(id)) {
                     return self.pointee(target, unit).map(Some).ok_or(());
