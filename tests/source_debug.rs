@@ -7,6 +7,8 @@
 mod broken;
 #[path = "source_debug/containers_shown.rs"]
 mod containers_shown;
+#[path = "source_debug/lldb.rs"]
+mod lldb;
 #[allow(dead_code)]
 #[path = "source/programs.rs"]
 mod programs;

@@ -8,8 +8,8 @@ pub const GDB: &str = concat!(
     include_str!("values_gdb.py")
 );
 
-/// For lldb 16 and later.
-pub const LLDB: &str = include_str!("wasm_lldb.py");
+/// For lldb 16 and later; for sources, 17.
+pub const LLDB: &str = concat!(include_str!("wasm_lldb.py"), include_str!("values_lldb.py"));
 
 /// The section in which gdb looks for commands.
 pub const GDB_SECTION: &str = ".debug_gdb_scripts";

@@ -21,6 +21,7 @@
 use super::code::Code;
 use super::input::{Entry, Id, Input};
 use super::translation::{Translation, exprloc, is_pointer};
+use crate::options::Debugger;
 use gimli::write::{AttributeValue, UnitEntryId};
 use gimli::{DwTag, constants as dw};
 use std::collections::HashMap;
@@ -35,7 +36,7 @@ const MAX_NESTED: usize = 8;
 const LINEAR_BYTE: &str = "wasm2so_byte";
 
 /// Bytes of a pointer in wasm.
-const POINTER: u64 = 4;
+pub const POINTER: u64 = 4;
 
 /// What was made for pointers.
 #[derive(Default)]
@@ -58,6 +59,9 @@ impl Translation<'_> {
         match entry.tag {
             _ if is_pointer(entry) => {
                 self.set(unit, output, dw::DW_AT_byte_size, AttributeValue::Udata(POINTER));
+                if self.debugger == Debugger::Lldb {
+                    self.make_pointer(id, output);
+                }
             }
             dw::DW_TAG_ptr_to_member_type => {
                 let size = size(self.input, id).unwrap_or(POINTER);
@@ -473,7 +477,7 @@ fn end(input: &Input<'_>, id: Id) -> Option<u64> {
 }
 
 /// A type as C and C++ write it.
-fn spelling(input: &Input<'_>, id: Id, depth: usize) -> String {
+pub fn spelling(input: &Input<'_>, id: Id, depth: usize) -> String {
     if depth > MAX_CHAIN {
         return "?".to_owned();
     }
