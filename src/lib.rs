@@ -97,7 +97,7 @@ pub fn compile(
             let shared = options.emit == Emit::SharedObject;
             link::link(&objects, output, shared, options)?;
             if shared && options.debug == DebugLevel::Source {
-                source::apply(&module, output, options.opt_level)?;
+                source::apply(&module, output, options)?;
             }
             stamps
         }

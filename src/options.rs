@@ -31,6 +31,15 @@ pub enum DebugLevel {
     Source,
 }
 
+/// A debugger that sources are described for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Debugger {
+    #[default]
+    Gdb,
+    Lldb,
+}
+
 /// What to write.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Emit {
@@ -63,6 +72,9 @@ pub struct Options {
     pub cpu: String,
     /// Debug information.
     pub debug: DebugLevel,
+    /// The debugger that [`DebugLevel::Source`] is for: pointers in linear memory are
+    /// described as this one can follow them.
+    pub debugger: Debugger,
     /// What to write.
     pub emit: Emit,
     /// The listing (see [`emit::listing`](crate::emit::listing)) that debuggers are
@@ -88,6 +100,7 @@ impl Default for Options {
             opt_level: OptLevel::default(),
             cpu: "native".to_owned(),
             debug: DebugLevel::default(),
+            debugger: Debugger::default(),
             emit: Emit::default(),
             listing: None,
             keep_dwarf: false,

@@ -4,7 +4,7 @@ use super::output::STANDARD;
 use anyhow::{Result, bail};
 use clap::{Parser, ValueEnum, ValueHint};
 use std::path::{Path, PathBuf};
-use wasm2so::options::{DebugLevel, Emit, OptLevel, Options};
+use wasm2so::options::{self, DebugLevel, Emit, OptLevel, Options};
 
 /// Compiles WebAssembly to a native shared object with exact traces.
 ///
@@ -149,6 +149,8 @@ enum Debug {
     /// The sources of the wasm, by its DWARF: lines, functions, types and, with
     /// -Og or -O0, variables. Traces show offsets as ever.
     Source,
+    /// The same for lldb, which does not follow the pointers that gdb does.
+    SourceLldb,
     /// All functions, line table, inlined functions: where execution is.
     Functions,
     /// Line table and inlined functions: all that traces need.
@@ -171,10 +173,14 @@ impl Args {
             cpu: self.cpu.clone(),
             debug: match (self.debug, self.opt_level) {
                 (Some(Debug::Full), _) | (None, Level::Og) => DebugLevel::Full,
-                (Some(Debug::Source), _) => DebugLevel::Source,
+                (Some(Debug::Source | Debug::SourceLldb), _) => DebugLevel::Source,
                 (Some(Debug::Functions), _) | (None, _) => DebugLevel::Functions,
                 (Some(Debug::Line), _) => DebugLevel::Line,
                 (Some(Debug::None), _) => DebugLevel::None,
+            },
+            debugger: match self.debug {
+                Some(Debug::SourceLldb) => options::Debugger::Lldb,
+                _ => options::Debugger::Gdb,
             },
             emit: match self.emit {
                 Kind::So => Emit::SharedObject,

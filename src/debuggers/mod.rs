@@ -2,10 +2,14 @@
 //! are laid out but what the debug information says.
 
 /// For gdb 13 and later.
-pub const GDB: &str = concat!(include_str!("wasm_gdb.py"), include_str!("source_gdb.py"));
+pub const GDB: &str = concat!(
+    include_str!("wasm_gdb.py"),
+    include_str!("source_gdb.py"),
+    include_str!("values_gdb.py")
+);
 
-/// For lldb 16 and later.
-pub const LLDB: &str = include_str!("wasm_lldb.py");
+/// For lldb 16 and later; for sources, 17.
+pub const LLDB: &str = concat!(include_str!("wasm_lldb.py"), include_str!("values_lldb.py"));
 
 /// The section in which gdb looks for commands.
 pub const GDB_SECTION: &str = ".debug_gdb_scripts";

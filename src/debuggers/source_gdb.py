@@ -1,8 +1,7 @@
-# The rest is for sources, in files of --debug=source: `wasm view`, which shows the
-# offsets instead, and the texts that strings in linear memory have.
+# The rest is for sources, in files of --debug=source. First `wasm view`, which shows
+# the offsets instead.
 
 import atexit
-import json
 import os
 import struct
 import tempfile
@@ -102,88 +101,4 @@ For files of --debug=source. With offsets, all of the `wasm` commands work."""
         gdb.execute("sharedlibrary", to_string=True)
 
 
-def text(address, length=None):
-    """What is in linear memory at an address, up to a zero or of a length, quoted."""
-    limit = gdb.parameter("print elements") or 10000
-    size = min(limit + 1, 10000 if length is None else length)
-    data = bytes(gdb.selected_inferior().read_memory(int(native(address)), size))
-    data = data.split(b"\0")[0] if length is None else data
-    shown = data[:limit].decode("utf-8", "backslashreplace")
-    return json.dumps(shown, ensure_ascii=False) + ("..." if len(data) > limit else "")
-
-
-class Text:
-    """Shows a string: what `read` reads of it, or what gdb shows if it cannot."""
-
-    def __init__(self, value, read):
-        self.value, self.read = value, read
-
-    def to_string(self):
-        try:
-            return self.read(self.value)
-        except (gdb.error, gdb.GdbError, OverflowError):
-            return self.value.format_string(raw=True)
-
-
-def pointer_text(value):
-    return f"{int(value):#x} {text(int(value))}" if int(value) else "0x0"
-
-
-def cpp_text(value):
-    """Of libc++'s std::string."""
-    fields = value["__rep_"]
-    if int(fields["__s"]["__is_long_"]):
-        return text(int(fields["__l"]["__data_"]), int(fields["__l"]["__size_"]))
-    data = fields["__s"]["__data_"]
-    return json.dumps("".join(chr(int(data[i]) % 256) for i in range(int(fields["__s"]["__size_"]))))
-
-
-def str_text(value):
-    return text(int(value["data_ptr"]), int(value["length"]))
-
-
-def first_pointer(value):
-    """The first pointer in a structure, which may be in structures."""
-    kind = value.type.strip_typedefs()
-    if kind.code == gdb.TYPE_CODE_PTR:
-        return value
-    fields = kind.fields() if kind.code == gdb.TYPE_CODE_STRUCT else []
-    found = (first_pointer(value[field]) for field in fields)
-    return next((pointer for pointer in found if pointer is not None), None)
-
-
-def string_text(value):
-    """Of Rust's String."""
-    return text(int(first_pointer(value["vec"]["buf"])), int(value["vec"]["len"]))
-
-
-def behind(value):
-    """What a pointer points to that gdb itself cannot follow."""
-    target = value.type.strip_typedefs().target()
-    data = gdb.selected_inferior().read_memory(int(native(int(value))), target.sizeof)
-    return f"{int(value):#x} -> {gdb.Value(bytes(data), target).format_string()}"
-
-
-def printer(value):
-    """How to show a value of a program in wasm; None is as usual."""
-    kind = value.type.strip_typedefs().unqualified()
-    name = kind.name or ""
-    if kind.code == gdb.TYPE_CODE_PTR and kind.sizeof == 4:
-        target = kind.target().strip_typedefs().unqualified()
-        if (target.name or "").strip() in ("char", "signed char", "unsigned char"):
-            return Text(value, pointer_text)
-        if target.code == gdb.TYPE_CODE_STRUCT and any(f.name is None for f in target.fields()):
-            return Text(value, behind)
-    elif name == "&str":
-        return Text(value, str_text)
-    elif name == "alloc::string::String":
-        return Text(value, string_text)
-    elif CPP_STRING.match(name):
-        return Text(value, cpp_text)
-    return None
-
-
-CPP_STRING = re.compile(r"std::__\w+::basic_string<char, ")
-
 View()
-gdb.pretty_printers.append(printer)

@@ -278,3 +278,4 @@ def __lldb_init_module(debugger, internal):
     for command in [Bt, Break, List, Locals, Memory, Table, Info]:
         name = command.__name__
         run(f"command script add -o -c {__name__}.{name} wasm {name.lower()}")
+    add_formats(run)

@@ -10,7 +10,7 @@ LINES = os.environ.get("STOPS_LINES")
 ARRIVALS = int(os.environ.get("STOPS_ARRIVALS", 0))
 CHOSEN = set(random.Random(1).sample(range(ARRIVALS), int(os.environ.get("STOPS", 0))))
 SCALARS = (gdb.TYPE_CODE_INT, gdb.TYPE_CODE_FLT, gdb.TYPE_CODE_CHAR, gdb.TYPE_CODE_BOOL,
-           gdb.TYPE_CODE_ENUM)
+           gdb.TYPE_CODE_ENUM, gdb.TYPE_CODE_RANGE)
 
 def is_own(name):
     # Not of a library, which is another one on this machine.
@@ -28,6 +28,9 @@ def show(path, read, depth, found):
                 if is_own(field.name) and hasattr(field, "bitpos"):
                     name = "" if field.is_base_class else "." + field.name
                     show(path + name, lambda: value[field], depth, found)
+        elif kind.code == gdb.TYPE_CODE_ARRAY and kind.name:
+            # An enumeration behind a pointer.
+            show(path, lambda: value[0], depth, found)
         elif kind.code == gdb.TYPE_CODE_ARRAY:
             first, last = kind.range()
             for i in range(first, last + 1):

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::process::Command;
-use support::process::Folder;
+use support::process::{Folder, run};
 
 /// A program to be debugged.
 pub struct Program {
@@ -73,20 +73,29 @@ fn gdb() -> Command {
 
 /// Has gdb run the program's session.
 pub fn session(folder: &Folder, program: &Program, so: &Path) {
+    let commands: Vec<&str> = program.session.iter().map(|(command, _)| *command).collect();
+    let wasmrun = support::wasmrun();
+    let all = says(folder, &[Path::new(wasmrun.get_program()), so], &commands);
+    for ((command, expected), said) in program.session.iter().zip(&all) {
+        assert!(said.contains(expected), "{command} says {said:?}, not {expected:?}: {all:#?}");
+    }
+}
+
+/// What gdb, with our commands, says to each command about a program.
+pub fn says(folder: &Folder, program: &[&Path], commands: &[&str]) -> Vec<String> {
     let mut gdb = gdb();
     gdb.arg("-x").arg(folder.file("commands.py", wasm2so::debuggers::GDB));
-    for (command, _) in program.session {
+    for command in commands {
         gdb.args(["-ex", "echo \\nSAYS", "-ex", command]);
     }
-    let output = gdb.arg("--args").arg(support::wasmrun().get_program()).arg(so).output();
-    let output = output.expect("gdb runs");
+    // Errors come after what is printed.
+    gdb.args(["-ex", "echo \\nSAYS"]);
+    let output = gdb.arg("--args").args(program).output().expect("gdb runs");
     let all = [output.stdout, output.stderr].concat();
     let all = String::from_utf8_lossy(&all);
-    let mut said = all.split("\nSAYS").skip(1);
-    for (command, expected) in program.session {
-        let said = said.next().unwrap_or_default();
-        assert!(said.contains(expected), "{command} says {said:?}, not {expected:?}: {all}");
-    }
+    let said: Vec<String> = all.split("\nSAYS").skip(1).map(str::to_owned).collect();
+    assert!(said.len() == commands.len() + 1, "gdb ended early: {all}");
+    said
 }
 
 impl Stop {
@@ -97,6 +106,14 @@ impl Stop {
         Stop { frames, values: values.map(|(k, v)| (k.to_owned(), v.to_owned())).collect() }
     }
 
+    /// The innermost function, and the variable that a part is of; without namespaces.
+    fn variable(&self, part: &str) -> (String, String) {
+        let last = |path: &str| path.rsplit("::").next().unwrap_or(path).to_owned();
+        let function = self.frames.split(" < ").next().unwrap_or_default();
+        let function = function.rsplit_once(':').map_or(function, |(function, _)| function);
+        (last(function), last(part.split(['.', '-', '[']).next().unwrap_or(part)))
+    }
+
     /// Whether it is known that nothing is known of a part.
     fn is_unknown(&self, part: &str) -> bool {
         self.values.iter().any(|(path, value)| value == "?" && part.starts_with(path.as_str()))
@@ -104,13 +121,14 @@ impl Stop {
 }
 
 /// How far a program is in gdb what another one is.
+#[derive(Default)]
 pub struct Score {
     /// Stops in both.
     pub stops: usize,
     /// Values that are the same.
     pub equal: usize,
-    /// Values that gdb does not know.
-    pub unknown: usize,
+    /// Values that gdb does not know, by function and variable.
+    pub unknown: BTreeMap<(String, String), usize>,
     /// What is another value, or another place.
     pub wrong: Vec<String>,
 }
@@ -118,7 +136,7 @@ pub struct Score {
 impl Score {
     /// Of `ours`, beside what is `expected`.
     pub fn of(expected: &[Stop], ours: &[Stop]) -> Self {
-        let mut score = Score { stops: 0, equal: 0, unknown: 0, wrong: Vec::new() };
+        let mut score = Score::default();
         if expected.len() != ours.len() {
             score.wrong.push(format!("{} stops, not {}", ours.len(), expected.len()));
         }
@@ -135,7 +153,7 @@ impl Score {
                         let at = &ours.frames;
                         score.wrong.push(format!("{at}: {part} is {other}, not {value}"));
                     }
-                    _ => score.unknown += 1,
+                    _ => *score.unknown.entry(expected.variable(part)).or_default() += 1,
                 }
             }
             // Of what is behind another pointer, say.
@@ -146,11 +164,27 @@ impl Score {
         }
         score
     }
+
+    /// How many values gdb does not know.
+    pub fn unknown(&self) -> usize {
+        self.unknown.values().sum()
+    }
+}
+
+/// Whether a wasm file's DWARF says where a variable of a function is.
+pub fn is_told(wasm: &Path, function: &str, variable: &str) -> bool {
+    let mut dump = support::tool("llvm-dwarfdump-22");
+    let dump = run(dump.arg("-c").arg(format!("--name={function}")).arg(wasm)).succeeded();
+    let name = format!("DW_AT_name\t(\"{variable}\")");
+    let mut entries = dump.text().split("\n\n").filter(|entry| entry.contains(&name)).peekable();
+    assert!(entries.peek().is_some(), "{function} has no {variable}");
+    entries.any(|entry| entry.contains("DW_AT_location"))
 }
 
 impl fmt::Display for Score {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Score { stops, equal, unknown, wrong } = self;
+        let Score { stops, equal, wrong, .. } = self;
+        let unknown = self.unknown();
         write!(f, "{stops} stops, {equal} values equal, {unknown} unknown, {} wrong", wrong.len())
     }
 }

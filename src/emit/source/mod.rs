@@ -7,6 +7,7 @@
 //! | the wasm's: wasm to sources | `input` |
 //! | units, types, all that is there once | `translation`, `types` |
 //! | functions, scopes, variables, once per copy of their code | `functions` |
+//! | pointers, as lldb follows them | `lldb` |
 //! | where variables are | `location`, `values`, `code` |
 //! | the line table | `lines` |
 //! | new sections for the file | `elf` |
@@ -22,6 +23,7 @@ mod elf;
 mod functions;
 mod input;
 mod lines;
+mod lldb;
 mod location;
 mod native;
 mod ranges;
@@ -31,7 +33,7 @@ mod values;
 
 use crate::error::Error;
 use crate::module::WasmModule;
-use crate::options::OptLevel;
+use crate::options::{OptLevel, Options};
 use gimli::write::{EndianVec, Sections};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -48,7 +50,7 @@ const READS_PER_BYTE: usize = 4;
 ///
 /// # Errors
 /// [`Error::Io`]. What is wrong with the DWARF is only warned of.
-pub fn apply(module: &WasmModule<'_>, output: &Path, level: OptLevel) -> Result<(), Error> {
+pub fn apply(module: &WasmModule<'_>, output: &Path, options: &Options) -> Result<(), Error> {
     let sections = &module.source_sections;
     let size: usize = sections.iter().map(|(_, bytes)| bytes.len()).sum();
     if !sections.iter().any(|(name, _)| *name == ".debug_info") {
@@ -63,7 +65,7 @@ pub fn apply(module: &WasmModule<'_>, output: &Path, level: OptLevel) -> Result<
     }
     let io = |action| move |source| Error::Io { action, path: output.to_owned(), source };
     let file = std::fs::read(output).map_err(io("read"))?;
-    if let Some(file) = translated(module, &file, size, level) {
+    if let Some(file) = translated(module, &file, size, options) {
         std::fs::write(output, file).map_err(io("write"))?;
     }
     Ok(())
@@ -73,7 +75,7 @@ fn translated(
     module: &WasmModule<'_>,
     file: &[u8],
     size: usize,
-    level: OptLevel,
+    options: &Options,
 ) -> Option<Vec<u8>> {
     let start = module.code_section_start;
     let bodies: Vec<_> =
@@ -93,8 +95,9 @@ fn translated(
         return None;
     }
     let instance = code::Instance::of(module);
-    let mut translation = translation::Translation::new(&input, &instance, &mut dropped);
-    let optimised = level > OptLevel::Og;
+    let mut translation =
+        translation::Translation::new(&input, &instance, options.debugger, &mut dropped);
+    let optimised = options.opt_level > OptLevel::Og;
     functions::add(&mut translation, module, &bodies, &natives, optimised);
     let mut sections = Sections::new(EndianVec::new(gimli::LittleEndian));
     let written = translation.output.write(&mut sections);

@@ -8,6 +8,7 @@ use super::input::{Entry, Id, Input, Reader};
 use super::lines::Files;
 use super::location;
 use super::types::Types;
+use crate::options::Debugger;
 use gimli::write::{
     Address, AttributeValue, DebugInfoRef, Dwarf, Expression, LineProgram, LineString, Unit,
     UnitEntryId, UnitId,
@@ -24,6 +25,8 @@ pub struct Translation<'a> {
     pub input: &'a Input<'a>,
     /// Where instances have what.
     pub instance: &'a code::Instance,
+    /// Whom the result is for.
+    pub debugger: Debugger,
     /// The result.
     pub output: Dwarf,
     /// Of each input unit, the output's.
@@ -43,11 +46,13 @@ impl<'a> Translation<'a> {
     pub fn new(
         input: &'a Input<'a>,
         instance: &'a code::Instance,
+        debugger: Debugger,
         dropped: &'a mut Dropped,
     ) -> Self {
         let mut this = Translation {
             input,
             instance,
+            debugger,
             output: Dwarf::new(),
             units: Vec::new(),
             files: Vec::new(),
@@ -58,7 +63,10 @@ impl<'a> Translation<'a> {
         for unit in 0..input.units.len() {
             this.add_unit(unit);
         }
-        this.add_byte();
+        match debugger {
+            Debugger::Gdb => this.add_byte(),
+            Debugger::Lldb => this.add_memory(),
+        }
         for unit in 0..input.units.len() {
             for entry in 0..input.units[unit].entries.len() {
                 let id = Id { unit, entry };
@@ -96,7 +104,7 @@ impl<'a> Translation<'a> {
             if self.is_code(id) || is_unknown(entry) {
                 continue;
             }
-            let added = output.add(self.ids[&parent], tag(entry));
+            let added = output.add(self.ids[&parent], tag(entry, self.debugger));
             self.ids.insert(id, added);
         }
         self.units.push(self.output.units.add(output));
@@ -218,11 +226,18 @@ impl<'a> Translation<'a> {
             }
             V::UnitRef(_) | V::DebugInfoRef(_) => {
                 let target = self.input.target(id.unit, &value).ok_or(())?;
-                if name == dw::DW_AT_type && self.is_text(id) {
-                    return Ok(self.plain_pointer(target, unit));
-                }
-                if name == dw::DW_AT_type && is_pointer(self.input.entry(id)) {
-                    return self.pointee(target, unit).map(Some).ok_or(());
+                let is_type = name == dw::DW_AT_type;
+                match self.debugger {
+                    Debugger::Gdb if is_type && self.is_text(id) => {
+                        return Ok(self.text_pointer(target, unit));
+                    }
+                    Debugger::Gdb if is_type && is_pointer(self.input.entry(id)) => {
+                        return self.pointee(target, unit).map(Some).ok_or(());
+                    }
+                    Debugger::Lldb if is_type && is_pointer(self.input.entry(id)) => {
+                        return Ok(None);
+                    }
+                    _ => {}
                 }
                 match self.reference(target, unit) {
                     Some(reference) => reference,
@@ -275,8 +290,9 @@ pub fn exprloc(code: Code) -> AttributeValue {
 }
 
 /// What an entry is in the output.
-fn tag(entry: &Entry<'_>) -> gimli::DwTag {
+fn tag(entry: &Entry<'_>, debugger: Debugger) -> gimli::DwTag {
     match entry.tag {
+        _ if is_pointer(entry) && debugger == Debugger::Lldb => dw::DW_TAG_structure_type,
         // gdb takes them for as large as those of the host.
         dw::DW_TAG_ptr_to_member_type => dw::DW_TAG_base_type,
         tag => tag,

@@ -12,10 +12,16 @@
 //!   that ends it; so there is a member without members as large as all of it.
 //! * Where it converts such a scalar to the very type it has, it forgets where
 //!   the data is. So the type has a name that ends in a space, which no other has.
+//! * It asks of which variant a Rust enumeration is before it asks where that is, and
+//!   fails; but what is in arrays is looked at only when it is known where. So the
+//!   pointer points to an array with the enumeration's name. It is an array without
+//!   elements, whose first can be had all the same: gdb 13 dies of printing arrays of
+//!   enumerations, but prints the address of such an array.
 
 use super::code::Code;
 use super::input::{Entry, Id, Input};
 use super::translation::{Translation, exprloc, is_pointer};
+use crate::options::Debugger;
 use gimli::write::{AttributeValue, UnitEntryId};
 use gimli::{DwTag, constants as dw};
 use std::collections::HashMap;
@@ -30,7 +36,7 @@ const MAX_NESTED: usize = 8;
 const LINEAR_BYTE: &str = "wasm2so_byte";
 
 /// Bytes of a pointer in wasm.
-const POINTER: u64 = 4;
+pub const POINTER: u64 = 4;
 
 /// What was made for pointers.
 #[derive(Default)]
@@ -41,6 +47,8 @@ pub struct Types {
     allocated: HashMap<Id, UnitEntryId>,
     /// Structures, unions and arrays that are wherever pointers point.
     located: HashMap<Id, UnitEntryId>,
+    /// Arrays of what has variants, wherever pointers point, and others.
+    deferred: HashMap<(Id, bool), UnitEntryId>,
 }
 
 impl Translation<'_> {
@@ -51,6 +59,9 @@ impl Translation<'_> {
         match entry.tag {
             _ if is_pointer(entry) => {
                 self.set(unit, output, dw::DW_AT_byte_size, AttributeValue::Udata(POINTER));
+                if self.debugger == Debugger::Lldb {
+                    self.make_pointer(id, output);
+                }
             }
             dw::DW_TAG_ptr_to_member_type => {
                 let size = size(self.input, id).unwrap_or(POINTER);
@@ -98,17 +109,28 @@ impl Translation<'_> {
             && self.input.text(outer, dw::DW_AT_name) == Some(b"&str")
     }
 
-    /// A pointer like `pointer` in the output's `unit` that gdb does not follow: it
-    /// divides by the size of what the one in `&str` points to, and other names for
-    /// types have none.
-    pub fn plain_pointer(&mut self, pointer: Id, unit: usize) -> Option<AttributeValue> {
+    /// The pointer in `&str`, in the output's `unit`: gdb divides by the size of what
+    /// it points to, and other names for types have none, but ranges do.
+    pub fn text_pointer(&mut self, pointer: Id, unit: usize) -> Option<AttributeValue> {
         let root = self.id(Id { unit, entry: 0 })?;
-        let target = self.input.reference(pointer, dw::DW_AT_type)?;
-        let target = self.reference(target, unit)?;
-        let plain = self.add(unit, root, dw::DW_TAG_pointer_type);
-        self.set(unit, plain, dw::DW_AT_type, target);
-        self.set(unit, plain, dw::DW_AT_byte_size, AttributeValue::Udata(POINTER));
-        Some(AttributeValue::UnitRef(plain))
+        let byte = self.input.reference(pointer, dw::DW_AT_type)?;
+        let base = self.reference(byte, unit)?;
+        let location = Code::data_location(self.instance)?;
+        let range = self.add(unit, root, dw::DW_TAG_subrange_type);
+        self.set_name(unit, range, &spelling(self.input, byte, 0));
+        self.set(unit, range, dw::DW_AT_type, base);
+        for (name, number) in [
+            (dw::DW_AT_byte_size, size(self.input, byte)?),
+            (dw::DW_AT_lower_bound, 0),
+            (dw::DW_AT_upper_bound, u8::MAX.into()),
+        ] {
+            self.set(unit, range, name, AttributeValue::Udata(number));
+        }
+        self.set(unit, range, dw::DW_AT_data_location, exprloc(location));
+        let text = self.add(unit, root, dw::DW_TAG_pointer_type);
+        self.set(unit, text, dw::DW_AT_type, AttributeValue::UnitRef(range));
+        self.set(unit, text, dw::DW_AT_byte_size, AttributeValue::Udata(POINTER));
+        Some(AttributeValue::UnitRef(text))
     }
 
     /// What a pointer in the output's `unit` points to that points to `target` in
@@ -127,10 +149,12 @@ impl Translation<'_> {
                     Some(self.name_for(target, id.unit, allocated, true)?)
                 }
                 tag if (is_structure(tag) || tag == dw::DW_TAG_array_type)
-                    && !input.entry(id).has(dw::DW_AT_declaration)
-                    && !has_variants(input, id, 0) =>
+                    && !input.entry(id).has(dw::DW_AT_declaration) =>
                 {
-                    let located = self.located(id)?;
+                    let located = match is_enumeration(input, id) {
+                        true => self.deferred(id, true)?,
+                        false => self.located(id)?,
+                    };
                     if id == target {
                         return Some(self.reference_to(id.unit, located, unit));
                     }
@@ -223,12 +247,44 @@ impl Translation<'_> {
             ) {
                 let copy = self.add(unit, located, tag);
                 self.copy(child, unit, copy);
+                if tag == dw::DW_TAG_member
+                    && let Some(ty) = input.reference(child, dw::DW_AT_type)
+                    && let Some(inner) = last(input, ty)
+                    && input.entry(inner).tag != dw::DW_TAG_array_type
+                    && has_variants(input, inner, 0)
+                {
+                    let deferred = self.deferred(inner, false)?;
+                    let deferred = self.reference_to(inner.unit, deferred, unit);
+                    self.set(unit, copy, dw::DW_AT_type, deferred);
+                }
             }
         }
         if is_structure(entry.tag) {
             self.pad(id, located);
         }
         Some(located)
+    }
+
+    /// An array of a structure that has variants inside, or is an enumeration.
+    fn deferred(&mut self, id: Id, is_located: bool) -> Option<UnitEntryId> {
+        if let Some(&deferred) = self.types.deferred.get(&(id, is_located)) {
+            return Some(deferred);
+        }
+        let location = Code::data_location(self.instance)?;
+        let unit = id.unit;
+        let (outer, element) = (self.outer(id)?, self.reference(id, unit)?);
+        let parent = self.id(Id { entry: self.input.entry(outer).parent, ..id })?;
+        let deferred = self.add(unit, parent, dw::DW_TAG_array_type);
+        let name = self.qualified(id);
+        self.set_name(unit, deferred, &name);
+        self.set(unit, deferred, dw::DW_AT_type, element);
+        if is_located {
+            self.set(unit, deferred, dw::DW_AT_data_location, exprloc(location));
+        }
+        let range = self.add(unit, deferred, dw::DW_TAG_subrange_type);
+        self.set(unit, range, dw::DW_AT_count, AttributeValue::Udata(0));
+        self.types.deferred.insert((id, is_located), deferred);
+        Some(deferred)
     }
 
     /// Gives a structure that ends in padding a member as large as all of it, which
@@ -367,8 +423,13 @@ fn size_at(input: &Input<'_>, id: Id, depth: usize) -> Option<u64> {
     }
 }
 
-/// Whether objects of a type are Rust enumerations, or have such inside: gdb asks
-/// which variant they are before it asks where they are, in vain, and then trips.
+/// Whether objects of a type are Rust enumerations.
+fn is_enumeration(input: &Input<'_>, id: Id) -> bool {
+    let mut children = input.entry(id).children.iter();
+    children.any(|&entry| input.entry(Id { entry, ..id }).tag == dw::DW_TAG_variant_part)
+}
+
+/// Whether objects of a type are Rust enumerations, or have such inside.
 fn has_variants(input: &Input<'_>, id: Id, depth: usize) -> bool {
     let Some(id) = last(input, id) else { return false };
     let of_type = |id| {
@@ -378,14 +439,13 @@ fn has_variants(input: &Input<'_>, id: Id, depth: usize) -> bool {
     match input.entry(id).tag {
         _ if depth > MAX_NESTED => true,
         dw::DW_TAG_array_type => of_type(id),
-        tag if is_structure(tag) => input.entry(id).children.iter().any(|&entry| {
-            let child = Id { entry, ..id };
-            match input.entry(child).tag {
-                dw::DW_TAG_variant_part => true,
-                dw::DW_TAG_member => of_type(child),
-                _ => false,
-            }
-        }),
+        tag if is_structure(tag) => {
+            is_enumeration(input, id)
+                || input.entry(id).children.iter().any(|&entry| {
+                    let child = Id { entry, ..id };
+                    input.entry(child).tag == dw::DW_TAG_member && of_type(child)
+                })
+        }
         _ => false,
     }
 }
@@ -417,7 +477,7 @@ fn end(input: &Input<'_>, id: Id) -> Option<u64> {
 }
 
 /// A type as C and C++ write it.
-fn spelling(input: &Input<'_>, id: Id, depth: usize) -> String {
+pub fn spelling(input: &Input<'_>, id: Id, depth: usize) -> String {
     if depth > MAX_CHAIN {
         return "?".to_owned();
     }
