@@ -60,6 +60,13 @@ const C: Program = Program {
         ("bt 1", "program.c:12"),
         ("next", "for (const char *c = text;"),
         ("print sum", "= 2166136261"),
+        ("wasm view offsets", ""),
+        ("kill", "sources are shown"),
+        ("wasm bt", "The program is not running"),
+        ("run", "hash (text="),
+        ("wasm view offsets", ""),
+        ("bt 1", "hash (var0="),
+        ("wasm memory nowhere", "No symbol \"nowhere\" in current context"),
     ],
 };
 
@@ -74,6 +81,10 @@ const CPP: Program = Program {
         ("print result", "= \"abcabcabcabcabcabcabcabcabc\""),
         ("up", "main"),
         ("print text", "= \"some text\""),
+        ("wasm view offsets", ""),
+        // Of squares and circles.
+        ("wasm break area", "Breakpoint 3 at"),
+        ("wasm break area+4", "Which one? shapes::"),
     ],
 };
 

@@ -48,7 +48,7 @@ def loaded():
 SHARED = re.compile(r"^(0x\w+)\s+0x\w+\s+\w+\s+(?:\(\*\)\s+)?(/.*)$", re.M)
 
 
-class View(gdb.Command):
+class View(Command):
     """Show offsets in the wasm files instead of sources, or sources again.
 Usage: wasm view offsets | source
 
@@ -58,8 +58,9 @@ For files of --debug=source. With offsets, all of the `wasm` commands work."""
         super().__init__("wasm view", gdb.COMMAND_FILES)
         self.shown = {}
         atexit.register(lambda: [os.unlink(copy) for copy, _ in self.shown.values()])
+        gdb.events.exited.connect(self.on_exit)
 
-    def invoke(self, argument, from_tty):
+    def run(self, argument):
         if argument == "offsets":
             self.offsets()
         elif argument == "source":
@@ -93,12 +94,21 @@ For files of --debug=source. With offsets, all of the `wasm` commands work."""
     def source(self):
         if not self.shown:
             fail("Sources are shown.")
+        self.forget()
+        gdb.execute("sharedlibrary", to_string=True)
+
+    def forget(self):
         for copy, start in self.shown.values():
             gdb.execute(f"remove-symbol-file -a {start:#x}", to_string=True)
             os.unlink(copy)
         self.shown.clear()
         gdb.execute("set auto-solib-add on")
-        gdb.execute("sharedlibrary", to_string=True)
+
+    def on_exit(self, event):
+        """Next time, libraries may be elsewhere."""
+        if self.shown:
+            self.forget()
+            print("When the program runs again, sources are shown.")
 
 
 View()

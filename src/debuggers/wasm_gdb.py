@@ -29,8 +29,14 @@ def frames(frame):
         frame = frame.older()
 
 
+def running():
+    if gdb.selected_thread() is None:
+        fail("The program is not running.")
+
+
 def innermost():
     """The innermost frame of wasm, from the selected one outwards."""
+    running()
     for frame in frames(gdb.selected_frame()):
         if offset_of(frame) is not None:
             return frame
@@ -108,6 +114,16 @@ def variables(frame):
         block = block.superblock
 
 
+class Command(gdb.Command):
+    """What is common to all: what gdb refuses is an error of the command."""
+
+    def invoke(self, argument, from_tty):
+        try:
+            self.run(argument)
+        except gdb.error as error:
+            fail(str(error))
+
+
 class Wasm(gdb.Command):
     """WebAssembly: stacks, breakpoints, text, variables, memory and tables.
 
@@ -117,7 +133,7 @@ Offsets are those of the wasm file, as `wasm-objdump -d` prints them."""
         super().__init__("wasm", gdb.COMMAND_USER, gdb.COMPLETE_NONE, True)
 
 
-class Backtrace(gdb.Command):
+class Backtrace(Command):
     """Print the wasm functions that are active, with their offsets.
 Usage: wasm bt
 
@@ -126,7 +142,8 @@ Frames of the host are left out; `bt` shows them too."""
     def __init__(self):
         super().__init__("wasm bt", gdb.COMMAND_STACK)
 
-    def invoke(self, argument, from_tty):
+    def run(self, argument):
+        running()
         wasm = [f for f in frames(gdb.newest_frame()) if offset_of(f) is not None]
         for place, frame in enumerate(wasm):
             print(f"#{place:02}: {hexadecimal(offset_of(frame))} - {frame.name()}")
@@ -134,19 +151,20 @@ Frames of the host are left out; `bt` shows them too."""
             fail("No wasm function is active in this thread. (Sources? wasm view offsets)")
 
 
-class Break(gdb.Command):
+class Break(Command):
     """Set a breakpoint.
 Usage: wasm break OFFSET | FUNCTION | FUNCTION+OFFSET | $fINDEX [if CONDITION]
 
 OFFSET is one in the wasm file, or in a function from its start. $fINDEX is the
-function with this index."""
+function with this index. Of C++, FUNCTION may go without scopes and parameters, and
+is then all that are so called."""
 
     def __init__(self):
         super().__init__("wasm break", gdb.COMMAND_BREAKPOINTS)
         self.pending = []
         gdb.events.new_objfile.connect(self.on_load)
 
-    def invoke(self, argument, from_tty):
+    def run(self, argument):
         place, _, condition = argument.partition(" if ")
         place = place.strip()
         if not place:
@@ -167,11 +185,15 @@ function with this index."""
     def set(self, place, condition):
         offset = self.offset(place)
         if offset is None:
-            symbol = self.function(place)
-            breakpoint = gdb.Breakpoint(source=symbol.symtab.filename, function=symbol.name)
+            for symbol in self.functions(place):
+                file = symbol.symtab.filename
+                self.limit(gdb.Breakpoint(source=file, function=symbol.name), condition)
         else:
             breakpoint = gdb.Breakpoint(source=self.file(offset), line=offset)
             self.check(breakpoint, offset)
+            self.limit(breakpoint, condition)
+
+    def limit(self, breakpoint, condition):
         if condition:
             try:
                 breakpoint.condition = condition
@@ -183,17 +205,38 @@ function with this index."""
         if re.fullmatch(r"0[xX][0-9a-fA-F]+|\d+", place):
             return int(place, 0)
         function, plus, inside = place.rpartition("+")
-        return self.function(function.strip()).line + number(inside) if plus else None
+        if not plus:
+            return None
+        found = self.functions(function.strip())
+        if len(found) > 1:
+            fail(f"Which one? {', '.join(symbol.name for symbol in found)}")
+        return found[0].line + number(inside)
 
-    def function(self, name):
-        for symbol in gdb.lookup_static_symbols(name):
-            if is_wasm(symbol.symtab):
-                return symbol
+    def functions(self, name):
+        """All of this name, or with this index; or else those named so in a scope."""
+        found = [s for s in gdb.lookup_static_symbols(name) if is_wasm(s.symtab)][:1]
         indexed = re.fullmatch(r"\$f(\d+)", name)
-        symbol = self.numbered(indexed[1]) if indexed else None
-        if symbol is None:
+        if indexed:
+            found = [symbol for symbol in [self.numbered(indexed[1])] if symbol]
+        found = found or list(self.called(name))
+        if not found:
             fail(f"No function {name} in the modules that are loaded.")
-        return symbol
+        return found
+
+    def called(self, name):
+        """By names as C++ spells them: what is returned, scopes, parameters."""
+        if not re.fullmatch(r"[\w:~]+", name):
+            return
+        listed = gdb.execute(rf"info functions -q -n \<{name}[(<]", to_string=True)
+        file = None
+        for line in listed.splitlines():
+            if line.startswith("File "):
+                file = line[len("File ") : -1]
+            start, _, text = line.partition(":\t")
+            is_called = re.match(rf"[^(]*?(^|[\s:]){name}[(<]", text)
+            if is_called and file.endswith((".wasm", ".wat")):
+                pc = gdb.decode_line(f"'{file}':{start}")[1][0].pc
+                yield gdb.block_for_pc(pc).function
 
     def numbered(self, index):
         """By the name in the symbol table, which begins with the index."""
@@ -218,7 +261,7 @@ function with this index."""
             print(f"No code at {hexadecimal(offset)}; the next is at {hexadecimal(min(lines))}.")
 
 
-class List(gdb.Command):
+class List(Command):
     """Print wasm instructions around where the program is, or around OFFSET.
 Usage: wasm list [OFFSET [COUNT]]
 
@@ -227,7 +270,7 @@ Needs the listing that `wasm2so --listing` writes."""
     def __init__(self):
         super().__init__("wasm list", gdb.COMMAND_FILES)
 
-    def invoke(self, argument, from_tty):
+    def run(self, argument):
         arguments = gdb.string_to_argv(argument)
         frame = innermost()
         here = offset_of(frame)
@@ -245,14 +288,14 @@ Needs the listing that `wasm2so --listing` writes."""
             print(f"{'=>' if n == here else '  '} {hexadecimal(n)}: {text.rstrip()}")
 
 
-class Locals(gdb.Command):
+class Locals(Command):
     """Print parameters, locals and operands of the selected frame.
 Usage: wasm locals"""
 
     def __init__(self):
         super().__init__("wasm locals", gdb.COMMAND_DATA)
 
-    def invoke(self, argument, from_tty):
+    def run(self, argument):
         frame = innermost()
         shown = [s for s in variables(frame) if s.name != "vmctx"]
         operands = [s for s in shown if re.fullmatch(r"stack\d+", s.name)]
@@ -275,7 +318,7 @@ def dump(address, data):
         print(f"{address + start:#010x}: {row.hex(' '):47}  {text}")
 
 
-class Memory(gdb.Command):
+class Memory(Command):
     """Print bytes of linear memory.
 Usage: wasm memory ADDRESS [COUNT]
 
@@ -285,7 +328,7 @@ Expressions and watchpoints reach it by `$wasm(ADDRESS)`, as in
     def __init__(self):
         super().__init__("wasm memory", gdb.COMMAND_DATA)
 
-    def invoke(self, argument, from_tty):
+    def run(self, argument):
         arguments = gdb.string_to_argv(argument)
         if not arguments:
             fail("Give an address in linear memory.")
@@ -300,45 +343,69 @@ Expressions and watchpoints reach it by `$wasm(ADDRESS)`, as in
         dump(address, bytes(gdb.selected_inferior().read_memory(base + address, count)))
 
 
-class Table(gdb.Command):
-    """Print the elements of a table that are not null.
+class Table(Command):
+    """Print the elements of a table that are known not to be null.
 Usage: wasm table [INDEX [FIRST [COUNT]]]
 
-Functions that a table starts with are put into it as they are first used."""
+Functions that a table starts with are put into it as they are first called, unless the
+table never changes."""
 
     def __init__(self):
         super().__init__("wasm table", gdb.COMMAND_DATA)
 
-    def invoke(self, argument, from_tty):
+    def run(self, argument):
         index, first, count = ([number(a) for a in gdb.string_to_argv(argument)] + [None] * 3)[:3]
         name = f"table{index or ''}"
         vmctx = instance()
         table = field(vmctx, name)
         length = extent(vmctx, name)
         first = first or 0
+        if not 0 <= first <= length:
+            fail(f"{first} is out of bounds: the table has {length} elements.")
         last = length if count is None else min(length, first + count)
         print(f"{name}: {length} elements")
-        for place in range(first, last):
-            element = table[place]
-            if int(element):
-                print(f"  {place}: {self.name(element)}")
+        fixed = self.fixed(index or 0)
+        names = [self.name(table, fixed, place) for place in range(first, last)]
+        for place, name in enumerate(names, first):
+            if name:
+                print(f"  {place}: {name}")
+        if not all(names):
+            unbound = "" if fixed else ", or functions that nobody has called there yet"
+            print(f"The others are null{unbound}.")
 
-    def name(self, element):
-        if str(element.type) != "funcref":
-            return element.format_string()
-        code = int(element["local_code"]) or int(element["code"])
+    def fixed(self, index):
+        """Where a table that never changes is in the file: for each element, how far
+        its code is from there, and a type."""
+        file = innermost().find_sal().symtab.objfile
+        symbol = file.lookup_static_symbol(f"wasm2so.table.{index}")
+        return symbol and symbol.value()
+
+    def name(self, table, fixed, place):
+        if fixed:
+            _, last = fixed.type.range()
+            distance = int(fixed[2 * place]) if 2 * place < last else 0
+            code = distance and int(fixed.address) + distance
+        else:
+            element = table[place]
+            if not int(element):
+                return None
+            if str(element.type) != "funcref":
+                return element.format_string()
+            code = int(element["local_code"]) or int(element["code"])
+        if not code:
+            return None
         symbol = gdb.execute(f"info symbol {code:#x}", to_string=True)
         return re.sub(r" in section .*", "", symbol.strip())
 
 
-class Info(gdb.Command):
+class Info(Command):
     """Print where the selected frame is, and its instance.
 Usage: wasm info"""
 
     def __init__(self):
         super().__init__("wasm info", gdb.COMMAND_STATUS)
 
-    def invoke(self, argument, from_tty):
+    def run(self, argument):
         frame = innermost()
         offset, sal = offset_of(frame), frame.find_sal()
         print(f"module:   {sal.symtab.filename}, in {sal.symtab.objfile.filename}")
@@ -370,6 +437,7 @@ class Native(gdb.Function):
         super().__init__("wasm")
 
     def invoke(self, address):
+        running()
         return native(int(address))
 
 

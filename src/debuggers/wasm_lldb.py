@@ -221,10 +221,11 @@ Usage: wasm memory ADDRESS [COUNT]"""
 
 
 class Table(Command):
-    """Print the elements of a table that are not null.
+    """Print the elements of a table that are known not to be null.
 Usage: wasm table [INDEX [FIRST [COUNT]]]
 
-Functions that a table starts with are put into it as they are first used."""
+Functions that a table starts with are put into it as they are first called, unless the
+table never changes."""
 
     def run(self, arguments):
         index, first, count = ([self.number(a) for a in arguments] + [None] * 3)[:3]
@@ -234,14 +235,27 @@ Functions that a table starts with are put into it as they are first used."""
         first = first or 0
         last = length if count is None else min(length, first + count)
         self.print(f"{name}: {length} elements")
-        for place in range(first, last):
-            element = table.GetChildAtIndex(place, lldb.eNoDynamicValues, True)
-            if element.GetValueAsUnsigned():
-                code = self.code(element)
+        fixed = self.fixed(index or 0)
+        codes = [self.code(table, fixed, place) for place in range(first, last)]
+        for place, code in enumerate(codes, first):
+            if code:
                 address = self.context.GetTarget().ResolveLoadAddress(code)
                 self.print(f"  {place}: {address.GetSymbol().GetName() or hex(code)}")
+        if not all(codes):
+            unbound = "" if fixed else ", or functions that nobody has called there yet"
+            self.print(f"The others are null{unbound}.")
 
-    def code(self, element):
+    def fixed(self, index):
+        """Where a table that never changes is in the file: for each element, how far
+        its code is from there, and a type."""
+        target, module = self.context.GetTarget(), self.innermost().GetModule()
+        return next(iter(module.FindGlobalVariables(target, f"wasm2so.table.{index}", 1)), None)
+
+    def code(self, table, fixed, place):
+        if fixed:
+            distance = fixed.GetChildAtIndex(2 * place).GetValueAsSigned()
+            return distance and fixed.GetLoadAddress() + distance
+        element = table.GetChildAtIndex(place, lldb.eNoDynamicValues, True)
         entries = [element.GetChildMemberWithName(name) for name in ("local_code", "code")]
         return next((e.GetValueAsUnsigned() for e in entries if e.GetValueAsUnsigned()), 0)
 
