@@ -4,6 +4,7 @@
 use super::{file, support};
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Read;
 use std::path::Path;
 use std::process::Command;
 use support::process::{Folder, run};
@@ -88,10 +89,15 @@ pub fn says(folder: &Folder, program: &[&Path], commands: &[&str]) -> Vec<String
     for command in commands {
         gdb.args(["-ex", "echo \\nSAYS", "-ex", command]);
     }
-    // Errors come after what is printed.
     gdb.args(["-ex", "echo \\nSAYS"]);
-    let output = gdb.arg("--args").args(program).output().expect("gdb runs");
-    let all = [output.stdout, output.stderr].concat();
+    // Errors among what is printed.
+    let (mut output, both) = std::io::pipe().expect("a pipe");
+    gdb.stdout(both.try_clone().expect("a pipe")).stderr(both);
+    let mut running = gdb.arg("--args").args(program).spawn().expect("gdb runs");
+    drop(gdb);
+    let mut all = Vec::new();
+    output.read_to_end(&mut all).expect("gdb's output can be read");
+    running.wait().expect("gdb ends");
     let all = String::from_utf8_lossy(&all);
     let said: Vec<String> = all.split("\nSAYS").skip(1).map(str::to_owned).collect();
     assert!(said.len() == commands.len() + 1, "gdb ended early: {all}");
