@@ -284,6 +284,10 @@ public:
   void add(Pass *P) override {
     if (Gate.isEnabled() && !Gate.shouldRunPass(P->getPassName(), "module"))
       return delete P;
+    // It counts what is there for debuggers as instructions between a `lea` and its
+    // use, and so decides otherwise where there are variables.
+    if (P->getPassName() == "X86 LEA Fixup")
+      return delete P;
     auto [Before, After] = wasm2so::hideVariables(P->getPassName());
     if (Before)
       legacy::PassManager::add(Before);
