@@ -114,7 +114,11 @@ fn options_that_mean_nothing_are_refused() {
         (&["-Os"], 2, &["'s'", "-O", "0, g, 1, 2, 3"]),
         (&["-O"], 2, &["value is required", "-O"]),
         (&["--emit", "exe"], 2, &["'exe'", "--emit", "so, obj, asm, llvm-ir"]),
-        (&["--debug", "some"], 2, &["'some'", "--debug", "full, source, functions, line, none"]),
+        (
+            &["--debug", "some"],
+            2,
+            &["'some'", "--debug", "full, source, source-lldb, functions, line, none"],
+        ),
         (&["-j", "many"], 2, &["'many'", "--jobs", "not a number of threads"]),
         (&["-j", "-1"], 2, &["'-1'", "--jobs", "not a number of threads"]),
         (&["-j", "99999999999999999999"], 2, &["--jobs", "not a number of threads"]),
