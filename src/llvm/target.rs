@@ -160,8 +160,6 @@ pub fn machine(cpu: &Cpu, level: OptLevel) -> TargetMachine {
 /// Producers of wasm have optimised already: what is left to do is what
 /// translation (SSA) and inlining across wasm functions open up. On real
 /// programs this makes code as fast as `default<O3>` does, in half the time.
-/// Loops whose number of turns is not known are not unrolled: the producers have
-/// done so, and again made code larger and nothing faster.
 ///
 /// What is not here keeps traces exact: `simplifycfg` without sinking what two
 /// branches have in common, which would leave one call with no location; no
@@ -204,8 +202,8 @@ pub fn optimise(
     let pipeline = match level {
         OptLevel::O0 | OptLevel::Og => "default<O0>".to_owned(),
         OptLevel::O1 => OPTIMISE.replace("LOOPS", ""),
-        OptLevel::O2 => OPTIMISE.replace("LOOPS", "version-loops,loop-unroll<O2;no-runtime>,"),
-        OptLevel::O3 => OPTIMISE.replace("LOOPS", "version-loops,loop-unroll<O3;no-runtime>,"),
+        OptLevel::O2 => OPTIMISE.replace("LOOPS", "version-loops,loop-unroll<O2>,"),
+        OptLevel::O3 => OPTIMISE.replace("LOOPS", "version-loops,loop-unroll<O3>,"),
     };
     let pipeline = CString::new(pipeline).expect("no NUL");
     let minimums: Vec<u64> =
