@@ -118,6 +118,14 @@ fn function(random: &mut Random, index: usize) -> String {
         1 => (String::new(), again("lt_s")),
         2 | 3 => (String::new(), again("lt_u")),
         4 => (String::new(), again("le_s")),
+        5 => {
+            let exit = "(br_if $exit (i32.ge_u (local.get $i) (local.get $n)))".to_owned();
+            (exit, format!("{up} (br $again)"))
+        }
+        6 => {
+            let exit = "(br_if $exit (i32.ge_s (local.get $i) (local.get $n)))".to_owned();
+            (exit, format!("{up} (br $again)"))
+        }
         8 => (
             String::new(),
             "(local.set $i (i32.add (local.get $i) (local.get $x)))
@@ -131,14 +139,6 @@ fn function(random: &mut Random, index: usize) -> String {
                     (i64.extend_i32_s (local.get $n))))"
             ),
         ),
-        5 => {
-            let exit = "(br_if $exit (i32.ge_u (local.get $i) (local.get $n)))".to_owned();
-            (exit, format!("{up} (br $again)"))
-        }
-        6 => {
-            let exit = "(br_if $exit (i32.ge_s (local.get $i) (local.get $n)))".to_owned();
-            (exit, format!("{up} (br $again)"))
-        }
         _ => (
             String::new(),
             "(local.set $i (i32.add (local.get $i) (i32.const 1)))

@@ -19,7 +19,7 @@ pub const NO_TYPE: u32 = u32::MAX;
 /// type of the function.
 pub const ELEMENT_SIZE: u64 = 8;
 
-/// Of those four.
+/// Where in an element, in bytes, its type is.
 pub const TYPE_OFFSET: u64 = 4;
 
 /// The fixed tables of a module.
@@ -100,6 +100,7 @@ pub fn define(cx: &ShardCx<'_, '_>) {
             debug.fixed_table(table, len * ELEMENT_SIZE / 4);
         }
         let start = address(cx, table);
+        let (element, _) = types(cx, len);
         let elements = functions.iter().map(|function| {
             let [offset, ty] = match *function {
                 None => [0, NO_TYPE].map(|number| cx.types.i32.const_int(number.into(), false)),
@@ -110,9 +111,9 @@ pub fn define(cx: &ShardCx<'_, '_>) {
                     [offset, cx.types.i32.const_int(ty.into(), false)]
                 }
             };
-            types(cx, len).0.const_named_struct(&[offset.into(), ty.into()])
+            element.const_named_struct(&[offset.into(), ty.into()])
         });
-        table.set_initializer(&types(cx, len).0.const_array(&elements.collect::<Vec<_>>()));
+        table.set_initializer(&element.const_array(&elements.collect::<Vec<_>>()));
     }
 }
 

@@ -106,7 +106,8 @@ impl Walker {
 
     /// Visits the frames of this thread, which is anywhere, interrupted by a signal
     /// perhaps: also the host's, but for those outside of all wasm if there is any;
-    /// each with its registers, until `visit` returns false. `native` is as for [`Walker::walk_interrupted`].
+    /// each with its registers, until `visit` returns false. `native` is as for
+    /// [`Walker::walk_interrupted`].
     ///
     /// Where a host function's frames cannot be followed, the wasm function that
     /// called it comes next.

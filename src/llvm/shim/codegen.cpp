@@ -342,7 +342,8 @@ extern "C" int wasm2so_emit(LLVMModuleRef ModuleRef, LLVMTargetMachineRef Machin
   // It takes the alias scopes off all accesses of a function in which it merges
   // two slots; ours are few: only those of calls with several results.
   Config->disablePass(&StackColoringLegacyID);
-  if (TM.getOptLevel() != CodeGenOptLevel::None)
+  bool Folds = TM.getOptLevel() != CodeGenOptLevel::None;
+  if (Folds)
     Config->insertPass(&PeepholeOptimizerLegacyID, wasm2so::foldAddresses());
   if (Config->addISelPasses())
     return 1;
@@ -352,7 +353,8 @@ extern "C" int wasm2so_emit(LLVMModuleRef ModuleRef, LLVMTargetMachineRef Machin
     PM.add(wasm2so::endBeforeCalls());
   if (Check)
     PM.add(Values.check());
-  PM.add(wasm2so::narrowAddresses());
+  if (Folds)
+    PM.add(wasm2so::narrowAddresses());
   PM.add(new StampPass(Scopes, *Report, ComplaintStream, How));
   CodeGenFileType Type = FileType == 0 ? CodeGenFileType::AssemblyFile : CodeGenFileType::ObjectFile;
   if (TM.addAsmPrinter(PM, Out, nullptr, Type, MMIWP->getMMI().getContext()))

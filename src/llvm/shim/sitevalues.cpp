@@ -221,7 +221,7 @@ private:
         auto Place = Noted.Flow.Variables.find(Variable);
         VariableFlow::Number Number =
             State.empty() || Place == Noted.Flow.Variables.end() ? VariableFlow::Unknown
-                                                            : State[Place->second];
+                                                                 : State[Place->second];
         bool Right = Number != VariableFlow::Unknown &&
                      untagged(Value->getDebugExpression()).first == Number && isWhole(*Value);
         bool &IsEnded = Ended[Variable];

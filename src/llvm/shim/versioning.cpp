@@ -267,7 +267,7 @@ PreservedAnalyses VersionLoops::run(Function &F, FunctionAnalysisManager &FAM) {
   auto &SE = FAM.getResult<ScalarEvolutionAnalysis>(F);
   auto &AC = FAM.getResult<AssumptionAnalysis>(F);
 
-  SmallVector<Loop *, 8> Innermost;
+  SmallVector<Loop *, 8> Innermost, Worthy;
   for (Loop *L : LI.getLoopsInPreorder())
     if (L->isInnermost())
       Innermost.push_back(L);
@@ -276,10 +276,14 @@ PreservedAnalyses VersionLoops::run(Function &F, FunctionAnalysisManager &FAM) {
   for (Loop *L : Innermost) {
     Simplified |= simplifyLoop(L, &DT, &LI, &SE, &AC, nullptr, false);
     Simplified |= formLCSSA(*L, DT, &LI, &SE);
-    Worth += worth(LoopBounds(Memories, F, *L, SE));
+    if (uint64_t Own = worth(LoopBounds(Memories, F, *L, SE))) {
+      Worth += Own;
+      Worthy.push_back(L);
+    }
   }
   if (Worth * MostOfFunction >= F.getInstructionCount())
-    for (Loop *L : Innermost)
+    // Each is proved anew: what is known of it goes as another is split.
+    for (Loop *L : Worthy)
       if (Versioner(LoopBounds(Memories, F, *L, SE), LI, DT).run()) {
         SE.forgetAllLoops();
         Versioned = true;
