@@ -123,19 +123,20 @@ fn compile_shards<T: Send>(
         .stack_size(64 << 20)
         .build()
         .map_err(|e| Error::Llvm(format!("cannot start threads: {e}")))?;
-    let outputs = pool.install(|| {
-        let shards = input.plan.shards.par_iter();
-        // One at a time: who is done early takes over what is left.
-        let outputs = shards.with_max_len(1).map(|shard| {
+    let mut outputs = pool.install(|| {
+        // Who is done takes the next: the smallest come last.
+        let shards = input.plan.shards.iter().enumerate().par_bridge();
+        let outputs = shards.map(|(place, shard)| {
             let ShardOutput { bytes, stamps, complaints } = shards::compile(input, shard)?;
             progress.step();
-            Ok((keep(bytes)?, stamps, complaints))
+            Ok((place, keep(bytes)?, stamps, complaints))
         });
         outputs.collect::<Result<Vec<_>, Error>>()
     })?;
+    outputs.sort_unstable_by_key(|(place, ..)| *place);
     let mut total = StampReport::default();
     let mut kept = Vec::with_capacity(outputs.len());
-    for (bytes, stamps, complaints) in outputs {
+    for (_, bytes, stamps, complaints) in outputs {
         total += stamps;
         for complaint in complaints.lines() {
             tracing::warn!("no exact location: {complaint}");

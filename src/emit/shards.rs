@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::llvm::attrs::Attributes;
 use crate::llvm::sys::{self, Emission, FileType, StampReport};
 use crate::llvm::target::{self, Cpu};
-use crate::module::WasmModule;
+use crate::module::{Body, WasmModule};
 use crate::options::{DebugLevel, Emit, OptLevel, Options};
 use crate::translate::{self, Conventions, ShardCx};
 use inkwell::context::Context;
@@ -22,6 +22,11 @@ use wasmparser::Operator;
 /// Wasm code per shard, in bytes: enough to inline across, small enough to
 /// keep several processors busy on an ordinary module.
 const SHARD_BYTES: u64 = 128 << 10;
+
+/// The last shards are smaller, this part of what is left but not less than the
+/// other, so that the processors come to the end together.
+const PART_OF_REST: u64 = 8;
+const LEAST_SHARD_BYTES: u64 = 32 << 10;
 
 /// Shards of larger modules hold more: each keeps a file open until it is linked.
 const MAX_SHARDS: u64 = 512;
@@ -73,17 +78,12 @@ impl Plan {
     /// # Errors
     /// When a body does not parse, which validation excludes.
     pub fn new(module: &WasmModule<'_>, emit: Emit, cpu: &Cpu) -> Result<Self, Error> {
-        let runs = match emit {
-            Emit::SharedObject | Emit::Object => runs(module)?,
-            Emit::Assembly | Emit::LlvmIr => vec![module.defined_functions()],
+        let mut shards = match emit {
+            Emit::SharedObject | Emit::Object => divide(module)?,
+            Emit::Assembly | Emit::LlvmIr => vec![Shard::of(module.defined_functions())],
         };
-        let Calls { private, tail_calls, changed_tables } = Calls::of(module, &runs)?;
-        let last = runs.len() - 1;
-        let shard = |(i, functions): (usize, Range<u32>)| {
-            let giant = functions.len() == 1 && is_giant(module, functions.start)?;
-            Ok(Shard { functions, giant, thunks: i == last })
-        };
-        let shards = runs.into_iter().enumerate().map(shard).collect::<Result<_, Error>>()?;
+        shards.last_mut().expect("there is at least one").thunks = true;
+        let Calls { private, tail_calls, changed_tables } = Calls::of(module, &shards)?;
         let memory_in_gs = !tail_calls && !module.memories.is_empty() && cpu.has_gs_base();
         let conventions = Conventions { tail_calls, memory_in_gs };
         // Code of the tail convention is called in two ways.
@@ -100,31 +100,42 @@ impl Plan {
     }
 }
 
-/// Neighbours that share a shard: at least one run, possibly empty.
-fn runs(module: &WasmModule<'_>) -> Result<Vec<Range<u32>>, Error> {
-    let all = module.defined_functions();
-    let limit = SHARD_BYTES.max(module.code_section.len() as u64 / MAX_SHARDS);
-    let mut start = all.start;
-    let mut runs = Vec::new();
-    let mut filled = 0;
-    for index in all.clone() {
-        let range = &module.body(index).expect("the range holds defined functions").range;
-        let giant = is_giant(module, index)?;
-        let size = if giant { limit } else { range.end - range.start };
-        if filled > 0 && filled + size > limit {
-            runs.push(start..index);
-            start = index;
-            filled = 0;
-        }
-        filled += size;
+impl Shard {
+    fn of(functions: Range<u32>) -> Self {
+        Shard { functions, giant: false, thunks: false }
     }
-    runs.push(start..all.end);
-    Ok(runs)
 }
 
-/// Whether function `index` is one for [`Shard::giant`].
-fn is_giant(module: &WasmModule<'_>, index: u32) -> Result<bool, Error> {
-    let body = module.body(index).expect("runs hold defined functions");
+/// Puts neighbours together: into at least one shard, which may be empty.
+fn divide(module: &WasmModule<'_>) -> Result<Vec<Shard>, Error> {
+    let all = module.defined_functions();
+    let mut rest = module.code_section.len() as u64;
+    let least = LEAST_SHARD_BYTES.max(rest / MAX_SHARDS);
+    let most = least.max(SHARD_BYTES);
+    let mut shards: Vec<Shard> = Vec::new();
+    let mut room = 0;
+    for index in all.clone() {
+        let body = module.body(index).expect("the range holds defined functions");
+        let size = body.range.end - body.range.start;
+        let giant = is_giant(body)?;
+        match shards.last_mut() {
+            Some(shard) if !giant && !shard.giant && size <= room => shard.functions.end += 1,
+            _ => {
+                shards.push(Shard { giant, ..Shard::of(index..index + 1) });
+                room = (rest / PART_OF_REST).clamp(least, most);
+            }
+        }
+        room = room.saturating_sub(size);
+        rest -= size;
+    }
+    if shards.is_empty() {
+        shards.push(Shard::of(all));
+    }
+    Ok(shards)
+}
+
+/// Whether a function is one for [`Shard::giant`].
+fn is_giant(body: &Body<'_>) -> Result<bool, Error> {
     let size = body.range.end - body.range.start;
     // A loop takes three bytes.
     if size > GIANT_BYTES || size < 3 * MANY_LOOPS as u64 {
@@ -147,7 +158,7 @@ struct Calls {
 }
 
 impl Calls {
-    fn of(module: &WasmModule<'_>, runs: &[Range<u32>]) -> Result<Self, Error> {
+    fn of(module: &WasmModule<'_>, shards: &[Shard]) -> Result<Self, Error> {
         let mut calls = Calls {
             private: vec![true; module.functions.len()],
             tail_calls: false,
@@ -156,11 +167,11 @@ impl Calls {
         for &index in &module.referenced {
             calls.private[index as usize] = false;
         }
-        for run in runs {
-            for index in run.clone() {
-                let body = module.body(index).expect("runs hold defined functions");
+        for Shard { functions, .. } in shards {
+            for index in functions.clone() {
+                let body = module.body(index).expect("shards hold defined functions");
                 for operator in body.reader.get_operators_reader()? {
-                    calls.add(&operator?, run);
+                    calls.add(&operator?, functions);
                 }
             }
         }
@@ -229,7 +240,7 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
     let cx =
         ShardCx::new(input.module, *conventions, fixed_tables, &llvm, attributes, stepwise, debug);
     for index in shard.functions.clone() {
-        let body = input.module.body(index).expect("runs hold defined functions");
+        let body = input.module.body(index).expect("shards hold defined functions");
         translate::translate(&cx, index, body)?;
         if input.plan.is_private(index) {
             cx.function(index).set_linkage(Linkage::Internal);
