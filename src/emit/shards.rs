@@ -26,7 +26,7 @@ const SHARD_BYTES: u64 = 128 << 10;
 /// The last shards are smaller, this part of what is left but not less than the
 /// other, so that the processors come to the end together.
 const PART_OF_REST: u64 = 8;
-const LEAST_SHARD_BYTES: u64 = 32 << 10;
+const LEAST_SHARD_BYTES: u64 = 64 << 10;
 
 /// Shards of larger modules hold more: each keeps a file open until it is linked.
 const MAX_SHARDS: u64 = 512;
