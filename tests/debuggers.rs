@@ -76,14 +76,14 @@ impl Session {
             lldb.args(["-o", &format!("settings set target.{output}-path /dev/null")]);
         }
         // After a fault a batch goes on with other commands.
-        let run = self.commands.iter().position(|command| command == "run").expect("it runs");
+        let run = self.commands.iter().position(|command| command == "run");
         for (place, command) in self.commands.iter().enumerate() {
             lldb.args(["-o", command]);
-            if place > run {
+            if run.is_some_and(|run| place > run) {
                 lldb.args(["-k", command]);
             }
         }
-        self.output(lldb.arg("--").args(rest))
+        self.output(lldb.args(rest))
     }
 
     /// All that is printed, in order.
@@ -200,7 +200,7 @@ fn gdb(script: &str) {
 
 fn lldb(script: &str) {
     let session = Session::new(script);
-    let text = session.lldb(&session.program());
+    let text = session.lldb(&[&["--".to_owned()], &session.program()[..]].concat());
     assert_transcript(script, &settled(&text, session.directory.path()));
 }
 
@@ -224,23 +224,39 @@ fn gdb_in_a_host_function() {
     gdb("host.gdb");
 }
 
-#[test]
-fn gdb_after_the_end() {
-    let script = "core.gdb";
-    let mut session = Session::new(script);
+/// Makes a core file of the program's trap.
+fn crash(session: &mut Session) -> [String; 2] {
     let after = std::mem::take(&mut session.commands);
     session.commands = ["run", "generate-core-file core", "kill"].map(str::to_owned).to_vec();
     let program = session.program();
     session.gdb(&[&["--args".to_owned()], &program[..]].concat());
     session.commands = after;
-    let text = session.gdb(&[program[0].clone(), "core".to_owned()]);
+    [program[0].clone(), "core".to_owned()]
+}
+
+#[test]
+fn gdb_after_the_end() {
+    let script = "core.gdb";
+    let mut session = Session::new(script);
+    let [program, core] = crash(&mut session);
+    let text = session.gdb(&[program, core]);
     let start = text.find("(gdb) bt").expect("the first command");
     assert_transcript(script, &settled(&text[start..], session.directory.path()));
 }
 
 #[test]
-fn gdb_attaches() {
-    let session = Session::new("attach.gdb");
+fn lldb_after_the_end() {
+    let script = "core.lldb";
+    let mut session = Session::new(script);
+    let [program, core] = crash(&mut session);
+    let text = session.lldb(&["--core".to_owned(), core, program]);
+    let start = text.find("(lldb) bt").expect("the first command");
+    assert_transcript(script, &settled(&text[start..], session.directory.path()));
+}
+
+/// Lets `debug` attach to the program, whose process number it gets, and checks what it
+/// prints.
+fn attached(session: &Session, debug: impl FnOnce(String) -> String) {
     let program = session.program();
     let mut running = Command::new(&program[0]);
     let mut running =
@@ -250,16 +266,39 @@ fn gdb_attaches() {
     while used().split(' ').nth(13).and_then(|ticks| ticks.parse().ok()).unwrap_or(0) < 30 {
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    let text = session.gdb(&["-p".to_owned(), running.id().to_string()]);
+    let text = debug(running.id().to_string());
     running.kill().and_then(|()| running.wait()).expect("it can be killed");
     let wasm = text.lines().find(|line| line.starts_with("#00: ")).expect("a frame of wasm");
     assert!(wasm.ends_with(" - $f5"), "{wasm}");
-    assert!(text.contains(" in main ()"), "the host is not there");
+    let host = [" in main ()", "`main + "];
+    assert!(host.iter().any(|main| text.contains(main)), "the host is not there");
+}
+
+#[test]
+fn gdb_attaches() {
+    let session = Session::new("attach.gdb");
+    attached(&session, |process| session.gdb(&["-p".to_owned(), process]));
+}
+
+#[test]
+fn lldb_attaches() {
+    let session = Session::new("attach.lldb");
+    attached(&session, |process| session.lldb(&["-p".to_owned(), process]));
 }
 
 #[test]
 fn lldb_walks() {
     lldb("walk.lldb");
+}
+
+#[test]
+fn lldb_watches_linear_memory() {
+    lldb("watch.lldb");
+}
+
+#[test]
+fn lldb_in_a_host_function() {
+    lldb("host.lldb");
 }
 
 #[test]

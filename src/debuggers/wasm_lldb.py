@@ -110,12 +110,15 @@ class Break(Command):
 Usage: wasm break OFFSET | FUNCTION | FUNCTION+OFFSET | $fINDEX
 
 OFFSET is one in the wasm file, or in a function from its start. $fINDEX is the
-function with this index."""
+function with this index. Functions may be of a module that is not loaded yet."""
 
     def run(self, arguments):
         if len(arguments) != 1:
             raise Failure("Where? Give an offset, a function, or FUNCTION+OFFSET.")
         target, place = self.context.GetTarget(), arguments[0]
+        if not any(self.files(target)):
+            self.await_module(target, place)
+            return
         function, plus, inside = place.rpartition("+")
         if re.fullmatch(r"0[xX][0-9a-fA-F]+|\d+", place):
             offset = int(place, 0)
@@ -133,6 +136,14 @@ function with this index."""
         if len(files) != 1:
             raise Failure(f"Of which module? The files are: {', '.join(files) or 'none yet'}.")
         self.report(target.BreakpointCreateByLocation(files[0], offset))
+
+    def await_module(self, target, place):
+        """As symbols are named, which no function of the host is."""
+        index = re.fullmatch(r"\$f(\d+)", place)
+        if "+" in place or place[:1].isdigit():
+            raise Failure("No module is loaded yet. Set a breakpoint in a function and run.")
+        name = rf"^wasm\[{index[1]}\]::" if index else rf"^wasm\[[0-9]+\]::{re.escape(place)}$"
+        self.report(target.BreakpointCreateByRegex(name))
 
     def report(self, breakpoint):
         text = lldb.SBStream()
@@ -192,7 +203,7 @@ Usage: wasm locals"""
         shown = [v for v in self.innermost().GetVariables(True, True, False, True)]
         shown = [v for v in shown if v.GetName() != "vmctx"]
         for value in shown:
-            text = value.GetValue() or value.GetSummary() or str(value.GetError() or "")
+            text = value.GetValue() or value.GetSummary() or "<not available>"
             self.print(f"{value.GetName()}: {value.GetTypeName()} = {text}")
         if not shown:
             self.print("No parameters, locals or operands.")
