@@ -350,7 +350,7 @@ extern "C" int wasm2so_emit(LLVMModuleRef ModuleRef, LLVMTargetMachineRef Machin
   Config->addMachinePasses();
   Config->setInitialized();
   if (How.variables)
-    PM.add(wasm2so::endBeforeCalls());
+    PM.add(wasm2so::endVariables());
   if (Check)
     PM.add(Values.check());
   if (Folds)

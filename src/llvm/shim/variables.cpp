@@ -1,6 +1,7 @@
 #include "variables.h"
 
 #include "llvm/ADT/DenseMap.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/CodeGen/MachineFunctionPass.h"
 #include "llvm/CodeGen/MachineInstr.h"
@@ -146,13 +147,13 @@ public:
 
 char RegistersStep::ID = 0;
 
-class EndBeforeCalls : public MachineQuiet {
+class EndVariables : public MachineQuiet {
 public:
   static char ID;
 
-  EndBeforeCalls() : MachineQuiet(ID) {}
+  EndVariables() : MachineQuiet(ID) {}
 
-  StringRef getPassName() const override { return "End variables in clobbered registers"; }
+  StringRef getPassName() const override { return "End variables whose values are gone"; }
 
   bool runOnMachineFunction(MachineFunction &MF) override {
     bool Changed = false;
@@ -170,54 +171,82 @@ private:
                          MI.getDebugLoc()->getInlinedAt());
   }
 
-  static bool isClobbered(const MachineInstr &Value, const MachineInstr &Call) {
+  static bool isClobbered(const MachineInstr &Value, const MachineInstr &By) {
     return any_of(Value.debug_operands(), [&](const MachineOperand &Operand) {
       return Operand.isReg() && Operand.getReg() &&
-             Call.modifiesRegister(Operand.getReg(),
-                                   Call.getMF()->getSubtarget().getRegisterInfo());
+             By.modifiesRegister(Operand.getReg(),
+                                 By.getMF()->getSubtarget().getRegisterInfo());
     });
+  }
+
+  // Whether what follows `MI` says where the variable is.
+  static bool isSaidAfter(const MachineInstr &MI, const DebugVariable &Variable) {
+    MachineBasicBlock::const_iterator Next(MI), End = MI.getParent()->end();
+    while (++Next != End && Next->isDebugInstr())
+      if ((Next->isDebugValue() || Next->isDebugRef()) && variable(*Next) == Variable)
+        return true;
+    return false;
   }
 
   static bool runOnBlock(MachineBasicBlock &MBB) {
     bool Changed = false;
     Locations Known;
+    DenseSet<DebugVariable> Lost;
     for (auto I = MBB.begin(); I != MBB.end();) {
       MachineInstr &MI = *I++;
-      if (MI.isDebugValue())
+      if (MI.isDebugRef())
+        Lost.erase(variable(MI));
+      if (MI.isDebugValue()) {
         Known[variable(MI)] = &MI;
-      if (!MI.isCall())
+        if (Lost.contains(variable(MI))) {
+          MI.setDebugValueUndef();
+          Changed = true;
+        }
+      }
+      if (MI.isCall())
+        Changed |= endBefore(MI, I, Known);
+      else if (!MI.isDebugInstr())
+        for (auto &[Variable, Value] : Known)
+          if (isClobbered(*Value, MI) && !isSaidAfter(MI, Variable))
+            Lost.insert(Variable);
+    }
+    return Changed;
+  }
+
+  // `I` is what follows.
+  static bool endBefore(MachineInstr &Call, MachineBasicBlock::iterator &I, Locations &Known) {
+    bool Changed = false;
+    MachineBasicBlock &MBB = *Call.getParent();
+    // Where they are after the call they are before it, too, if it does not
+    // change that.
+    for (auto Next = I; Next != MBB.end() && Next->isDebugValue();) {
+      MachineInstr &Value = *Next++;
+      auto Before = Known.find(variable(Value));
+      if (Before == Known.end() || !isClobbered(*Before->second, Call) ||
+          isClobbered(Value, Call))
         continue;
-      // Where they are after the call they are before it, too, if it does not
-      // change that.
-      for (auto Next = I; Next != MBB.end() && Next->isDebugValue();) {
-        MachineInstr &Value = *Next++;
-        auto Before = Known.find(variable(Value));
-        if (Before == Known.end() || !isClobbered(*Before->second, MI) ||
-            isClobbered(Value, MI))
-          continue;
-        if (&*I == &Value)
-          I = Next;
-        MBB.splice(MI.getIterator(), &MBB, Value.getIterator());
-        Before->second = &Value;
-        Changed = true;
-      }
-      for (auto &[Variable, Value] : Known) {
-        if (!isClobbered(*Value, MI))
-          continue;
-        Value = BuildMI(MBB, MI, Value->getDebugLoc(),
-                        MBB.getParent()->getSubtarget().getInstrInfo()->get(TargetOpcode::DBG_VALUE))
-                    .addReg(Register())
-                    .addReg(Register())
-                    .addMetadata(Variable.getVariable())
-                    .addMetadata(Value->getDebugExpression());
-        Changed = true;
-      }
+      if (&*I == &Value)
+        I = Next;
+      MBB.splice(Call.getIterator(), &MBB, Value.getIterator());
+      Before->second = &Value;
+      Changed = true;
+    }
+    for (auto &[Variable, Value] : Known) {
+      if (!isClobbered(*Value, Call))
+        continue;
+      Value = BuildMI(MBB, Call, Value->getDebugLoc(),
+                      MBB.getParent()->getSubtarget().getInstrInfo()->get(TargetOpcode::DBG_VALUE))
+                  .addReg(Register())
+                  .addReg(Register())
+                  .addMetadata(Variable.getVariable())
+                  .addMetadata(Value->getDebugExpression());
+      Changed = true;
     }
     return Changed;
   }
 };
 
-char EndBeforeCalls::ID = 0;
+char EndVariables::ID = 0;
 
 } // namespace
 
@@ -233,4 +262,4 @@ std::pair<Pass *, Pass *> wasm2so::hideVariables(StringRef PassName) {
   return {nullptr, nullptr};
 }
 
-Pass *wasm2so::endBeforeCalls() { return new EndBeforeCalls(); }
+Pass *wasm2so::endVariables() { return new EndVariables(); }

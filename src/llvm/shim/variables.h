@@ -18,9 +18,15 @@ namespace wasm2so {
 // one.
 std::pair<llvm::Pass *, llvm::Pass *> hideVariables(llvm::StringRef PassName);
 
-// A pass to run last: a variable in a register that a call clobbers is not there
-// any more for who looks from the callee, as LLVM's location lists would have it.
-// In the frame of the caller the value that the callee left would be shown.
-llvm::Pass *endBeforeCalls();
+// A pass to run last, for variables whose values are gone.
+//
+// One in a register that a call clobbers is not there any more for who looks from the
+// callee, as LLVM's location lists would have it. In the frame of the caller the value
+// that the callee left would be shown.
+//
+// One in a register that was set, whose value is nowhere else, is not found again. LLVM
+// still has it in that register; when a copy sets that once more, it looks where else
+// the value is that was there by then, and puts the variable there.
+llvm::Pass *endVariables();
 
 } // namespace wasm2so
