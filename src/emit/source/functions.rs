@@ -335,10 +335,10 @@ impl<'a> Functions<'a, '_> {
         let several = parts.iter().any(|(_, expression)| expression.0 != parts[0].1.0);
         let frame = copy.frame(self.translation);
         let mut list = Vec::new();
-        let mut understood = true;
+        let (mut malformed, mut understood) = (false, true);
         for (range, expression) in parts {
             let Some(operations) = location::parse(expression, read) else {
-                understood = false;
+                malformed = true;
                 continue;
             };
             let scope = match frame.meant(&operations, range.as_ref(), several) {
@@ -349,8 +349,10 @@ impl<'a> Functions<'a, '_> {
             list.extend(places);
             understood &= is_understood;
         }
-        if !understood {
+        if malformed {
             self.translation.dropped.location();
+        } else if !understood {
+            self.translation.dropped.involved_location();
         }
         let list = location::join(list);
         let ranges = &copy.native.ranges;

@@ -127,12 +127,13 @@ struct Dropped {
     reads: usize,
     /// How often, and an example.
     kinds: BTreeMap<&'static str, (usize, String)>,
+    involved_locations: usize,
 }
 
 impl Dropped {
     fn new(size: usize) -> Self {
         let reads = size.saturating_mul(READS_PER_BYTE);
-        Dropped { reads, kinds: BTreeMap::new() }
+        Dropped { reads, kinds: BTreeMap::new(), involved_locations: 0 }
     }
 
     fn add(&mut self, kind: &'static str, example: impl FnOnce() -> String) {
@@ -156,7 +157,13 @@ impl Dropped {
     }
 
     fn location(&mut self) {
-        self.add("locations of variables that are not understood", String::new);
+        self.add("locations of variables that are malformed", String::new);
+    }
+
+    /// A location that says something, but not what can be said of machine code: there
+    /// are some in any optimised program.
+    fn involved_location(&mut self) {
+        self.involved_locations += 1;
     }
 
     fn copy(&mut self) {
@@ -179,6 +186,12 @@ impl Dropped {
         for (kind, (count, example)) in &self.kinds {
             let separator = if example.is_empty() { "" } else { ", such as: " };
             tracing::warn!("left out of the wasm's DWARF: {count} {kind}{separator}{example}");
+        }
+        if self.involved_locations > 0 {
+            tracing::info!(
+                "left out of the wasm's DWARF: {} locations of variables that are too involved",
+                self.involved_locations
+            );
         }
     }
 }

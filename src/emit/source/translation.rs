@@ -172,11 +172,12 @@ impl<'a> Translation<'a> {
             && let Some(value) = entry.value(dw::DW_AT_location)
             && let Some(expression) = value.exprloc_value()
         {
-            let operations = location::parse(expression, input.unit(id.unit));
-            let code = operations.and_then(|o| location::fixed(&o, self.instance));
-            match code {
-                Some(code) => self.set(id.unit, output, dw::DW_AT_location, exprloc(code)),
+            match location::parse(expression, input.unit(id.unit)) {
                 None => self.dropped.location(),
+                Some(operations) => match location::fixed(&operations, self.instance) {
+                    Some(code) => self.set(id.unit, output, dw::DW_AT_location, exprloc(code)),
+                    None => self.dropped.involved_location(),
+                },
             }
         }
         self.adapt(id, output);
