@@ -2,6 +2,9 @@
 //! that debuggers, profilers and editors show it as the source.
 
 use crate::error::Error;
+use std::collections::HashMap;
+use std::ops::Range;
+use wasmparser::{Parser, Payload};
 
 /// The text of `wasm`. A byte is the least that an instruction takes, so each has
 /// a line to itself; what has no room joins the line before.
@@ -13,14 +16,18 @@ pub fn text(wasm: &[u8]) -> Result<String, Error> {
     let printed = wasmprinter::Config::new()
         .offsets_and_lines(wasm, &mut storage)
         .map_err(|error| Error::Listing(format!("{error:#}")))?;
+    let empty = empty_functions(wasm)?;
     let mut offset = 1;
-    let lines: Vec<(u64, &str)> = printed
-        .map(|(own, text)| {
-            // What has no offset belongs to what is before it.
-            offset = own.unwrap_or(offset).max(offset);
-            (offset, text.trim_end())
-        })
-        .collect();
+    let mut lines: Vec<(u64, &str)> = Vec::new();
+    for (own, text) in printed {
+        // What has no offset belongs to what is before it.
+        offset = own.unwrap_or(offset).max(offset);
+        let text = text.trim_end();
+        match (own.and_then(|own| empty.get(&own)), text.strip_suffix(')')) {
+            (Some(&end), Some(start)) => lines.extend([(offset, start), (end, ")")]),
+            _ => lines.push((offset, text)),
+        }
+    }
     let mut listing = String::with_capacity(wasm.len());
     let mut line = 1;
     let mut groups = lines.chunk_by(|a, b| a.0 == b.0).peekable();
@@ -39,6 +46,20 @@ pub fn text(wasm: &[u8]) -> Result<String, Error> {
     }
     listing.push('\n');
     Ok(listing)
+}
+
+/// Where functions start and end that have no locals and no other instruction than
+/// their `end`: the printer has one line for each of them.
+fn empty_functions(wasm: &[u8]) -> Result<HashMap<u64, u64>, Error> {
+    let mut empty = HashMap::new();
+    for payload in Parser::new(0).parse_all(wasm) {
+        let Payload::CodeSectionEntry(body) = payload? else { continue };
+        let Range { start, end } = body.range();
+        if body.get_operators_reader()?.original_position() == start + 1 && start + 2 == end {
+            empty.insert(start, start + 1);
+        }
+    }
+    Ok(empty)
 }
 
 /// Empty lines up to line `to`.
