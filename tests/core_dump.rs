@@ -236,6 +236,12 @@ fn locals_have_their_values() {
         assert_eq!(ended.code, 134, "{}", ended.stderr);
         let dump = Dump::read(&folder.path().join("dump"));
         let frames: Vec<&[String]> = dump.threads[0].1.iter().map(|f| &*f.locals).collect();
+        let operands: Vec<&[String]> = dump.threads[0].1.iter().map(|f| &*f.operands).collect();
+        match options {
+            // What the load takes; the sum's first operand, and what is passed.
+            ["-Og"] => assert_eq!(operands, [&[inner[0]][..], &[outer[3], outer[0], outer[2]]]),
+            _ => assert!(operands.iter().all(|operands| operands.is_empty()), "{operands:?}"),
+        }
         let hint = ended.stderr.contains("\ndump has no values of locals in ");
         assert_eq!(hint, options.is_empty(), "{}", ended.stderr);
         match options {

@@ -131,13 +131,23 @@ pub(crate) fn placed_frames(trace: &Trace) -> Vec<(usize, Frame)> {
     frames
 }
 
+/// What a function's variables hold; what is not known is `None`.
+#[derive(Debug, Default)]
+pub(crate) struct Variables {
+    /// The locals, parameters first.
+    pub(crate) locals: Vec<Option<Value>>,
+    /// The operand stack before the instruction, lowest first; empty if it is not
+    /// described.
+    pub(crate) operands: Vec<Option<Value>>,
+}
+
 /// What a frame holds.
 #[derive(Debug, Default)]
 pub(crate) struct FrameValues {
     /// The instance that the function is of.
     pub(crate) vmctx: Option<u64>,
-    /// The locals, parameters first; what is not known is `None`.
-    pub(crate) locals: Vec<Option<Value>>,
+    /// Its variables; at least parameters are there.
+    pub(crate) variables: Variables,
     /// Whether the debug information tells of variables at all.
     pub(crate) are_described: bool,
 }
@@ -151,27 +161,28 @@ pub(crate) fn values<'a>(
     let mut values = Vec::new();
     for inlined in frames.chunk_by(|(place, _), (next, _)| place == next) {
         let machine = machine_at(inlined[0].0);
-        let locals = match (machine, &inlined[0].1) {
+        let variables = match (machine, &inlined[0].1) {
             (Some(machine), Frame::Wasm(frame)) => {
                 let symbols = frame.module.symbols.get_or_init(|| Symbols::load(&frame.module));
-                symbols.locals(frame.native_offset, machine)
+                symbols.variables(frame.native_offset, machine)
             }
             _ => Vec::new(),
         };
-        let mut locals = locals.into_iter();
+        let mut variables = variables.into_iter();
         values.extend(inlined.iter().map(|(_, frame)| {
-            let mut locals = locals.next().unwrap_or_default();
+            let mut variables = variables.next().unwrap_or_default();
             let params = match frame {
                 Frame::Wasm(frame) => param_count(frame),
                 _ => 0,
             };
+            let locals = &mut variables.locals;
             let are_described = machine.is_none() || !locals.is_empty() || params == 0;
             if locals.is_empty() {
-                locals = vec![None; params];
+                *locals = vec![None; params];
             }
             FrameValues {
                 vmctx: machine.and_then(|machine| machine.state.vmctx),
-                locals,
+                variables,
                 are_described,
             }
         }));

@@ -17,7 +17,7 @@ use wasm_encoder::{
     MemorySection, MemoryType, Section,
 };
 
-use crate::symbolize::{self, FrameValues};
+use crate::symbolize::{self, FrameValues, Variables};
 use crate::unwind::code::Code;
 use crate::{Frame, Value, WasmFrame};
 
@@ -33,7 +33,8 @@ use crate::{Frame, Value, WasmFrame};
 ///
 /// Locals, parameters first, have the values that they had there if the module was
 /// compiled with debug information about variables and these still existed; values
-/// that are not numbers are left out. A frame of which it is not known which of several
+/// that are not numbers are left out. The operand stack, as it was before the
+/// instruction, is there if the module was compiled with `-Og`. A frame of which it is not known which of several
 /// instances of its module it is of has one without memories and globals.
 #[derive(Debug, Default)]
 pub struct WasmCoreDump<'a> {
@@ -75,8 +76,7 @@ struct StackFrame {
     instance: u32,
     function: u32,
     offset: u32,
-    /// As far as they are known.
-    locals: Vec<Option<Value>>,
+    variables: Variables,
 }
 
 impl<'a> WasmCoreDump<'a> {
@@ -120,8 +120,8 @@ impl<'a> WasmCoreDump<'a> {
                     // Without an index, the format cannot tell of it.
                     let Some(function) = frame.func_index else { continue };
                     let instance = instance(self, &frame.module, values.vmctx);
-                    let (offset, locals) = (code_offset(frame), values.locals);
-                    thread.frames.push(StackFrame { instance, function, offset, locals });
+                    let (offset, variables) = (code_offset(frame), values.variables);
+                    thread.frames.push(StackFrame { instance, function, offset, variables });
                     if !values.are_described {
                         self.undescribed.insert(frame.module.path().to_owned());
                     }
@@ -264,15 +264,16 @@ fn code_offset(frame: &WasmFrame) -> u32 {
 impl Thread {
     fn section(&self) -> CoreDumpStackSection {
         let mut section = CoreDumpStackSection::new(&*self.name);
-        for StackFrame { instance, function, offset, locals } in &self.frames {
-            let locals: Vec<CoreDumpValue> = locals.iter().map(local).collect();
-            section.frame(*instance, *function, *offset, locals, []);
+        for StackFrame { instance, function, offset, variables } in &self.frames {
+            let values = |all: &[Option<Value>]| -> Vec<_> { all.iter().map(dumped).collect() };
+            let (locals, operands) = (values(&variables.locals), values(&variables.operands));
+            section.frame(*instance, *function, *offset, locals, operands);
         }
         section
     }
 }
 
-fn local(value: &Option<Value>) -> CoreDumpValue {
+fn dumped(value: &Option<Value>) -> CoreDumpValue {
     match *value {
         Some(Value::I32(value)) => CoreDumpValue::I32(value),
         Some(Value::I64(value)) => CoreDumpValue::I64(value),

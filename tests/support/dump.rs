@@ -34,6 +34,8 @@ pub struct Frame {
     pub offset: u32,
     /// In wasmparser's words.
     pub locals: Vec<String>,
+    /// The same, lowest first.
+    pub operands: Vec<String>,
 }
 
 impl Dump {
@@ -68,14 +70,12 @@ impl Dump {
                     self.instances.extend(instances);
                 }
                 KnownCustom::CoreDumpStack(stack) => {
-                    let frames = stack.frames.into_iter().map(|frame| {
-                        assert!(frame.stack.is_empty());
-                        Frame {
-                            instance: frame.instanceidx,
-                            function: frame.funcidx,
-                            offset: frame.codeoffset,
-                            locals: frame.locals.iter().map(local).collect(),
-                        }
+                    let frames = stack.frames.into_iter().map(|frame| Frame {
+                        instance: frame.instanceidx,
+                        function: frame.funcidx,
+                        offset: frame.codeoffset,
+                        locals: frame.locals.iter().map(value).collect(),
+                        operands: frame.stack.iter().map(value).collect(),
                     });
                     self.threads.push((stack.name.into(), frames.collect()));
                 }
@@ -118,6 +118,6 @@ impl Dump {
     }
 }
 
-fn local(value: &CoreDumpValue) -> String {
+fn value(value: &CoreDumpValue) -> String {
     format!("{value:?}")
 }

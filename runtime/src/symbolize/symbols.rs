@@ -11,9 +11,10 @@ use memmap2::Mmap;
 use object::{Object, ObjectSection, ObjectSymbol};
 use wasm2so_abi::OFFSETS_PREFIX;
 
+use super::Variables;
 use super::native::{Location, Machine, NativeInfo};
+use crate::files;
 use crate::unwind::code::Code;
-use crate::{Value, files};
 
 /// What a module's file tells of addresses in it.
 #[derive(Default)]
@@ -68,11 +69,11 @@ impl Symbols {
         found.unwrap_or_default()
     }
 
-    /// The locals of [`Symbols::locations`], in the same order, of a frame in the state
+    /// The variables of [`Symbols::locations`], in the same order, of a frame in the state
     /// `machine`.
-    pub(super) fn locals(&self, address: u64, machine: Machine<'_>) -> Vec<Vec<Option<Value>>> {
+    pub(super) fn variables(&self, address: u64, machine: Machine<'_>) -> Vec<Variables> {
         // What is malformed is as if it were not there.
-        let found = self.debug.as_ref().and_then(|debug| debug.locals(address, machine).ok());
+        let found = self.debug.as_ref().and_then(|debug| debug.variables(address, machine).ok());
         found.unwrap_or_default()
     }
 

@@ -83,7 +83,7 @@ impl Trap {
     /// existed. Empty unless [`Config::keep_locals`](crate::Config::keep_locals) was set.
     pub fn locals(&self) -> Vec<Vec<Option<Value>>> {
         match self.0.trace.state() {
-            Some(_) => self.values().into_iter().map(|values| values.locals).collect(),
+            Some(_) => self.values().into_iter().map(|values| values.variables.locals).collect(),
             None => Vec::new(),
         }
     }

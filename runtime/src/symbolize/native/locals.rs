@@ -1,5 +1,6 @@
-//! The values of wasm locals: where the debug information has them, and what is
-//! there. A local's line, counted from its function's, is its index.
+//! The values of wasm locals and operands: where the debug information has them, and
+//! what is there. A local's line, counted from its function's, is its index. Operands
+//! are each in a scope inside that of the operand below.
 //!
 //! What cannot be told for sure is `None`. That includes parameters that are only as
 //! they were at a function's entry (`DW_OP_entry_value`): the caller does not tell.
@@ -10,6 +11,7 @@ use gimli::{
 };
 
 use super::{NativeInfo, covers};
+use crate::symbolize::Variables;
 use crate::symbolize::dwarf::Reader;
 use crate::unwind::arch::Vectors;
 use crate::unwind::state::{FrameState, ReadMemory};
@@ -27,17 +29,17 @@ pub(crate) struct Machine<'a> {
 }
 
 impl NativeInfo {
-    /// The locals of the functions at an address in the file, innermost first, which
+    /// The variables of the functions at an address in the file, innermost first, which
     /// a frame in the state `machine` is at. Nothing of those that have none or are
     /// not described.
     ///
     /// # Errors
     /// What there is of this place is malformed.
-    pub(crate) fn locals(
+    pub(crate) fn variables(
         &self,
         address: u64,
         machine: Machine<'_>,
-    ) -> gimli::Result<Vec<Vec<Option<Value>>>> {
+    ) -> gimli::Result<Vec<Variables>> {
         let Some((unit, _)) = self.unit(address) else { return Ok(Vec::new()) };
         let mut all = Vec::new();
         let mut frame = Frame { unit, address, machine, base: None };
@@ -47,7 +49,8 @@ impl NativeInfo {
             if let Some(base) = entry.attr_value(dw::DW_AT_frame_base) {
                 frame.base = base.exprloc_value();
             }
-            all.push(frame.locals(&entry)?);
+            let (locals, operands) = (frame.locals(&entry)?, frame.operands(function)?);
+            all.push(Variables { locals, operands });
             next = frame.covering(Some(function), dw::DW_TAG_inlined_subroutine)?;
         }
         all.reverse();
@@ -112,6 +115,23 @@ impl Frame<'_> {
         Ok(locals)
     }
 
+    /// The operands of a function, lowest first.
+    fn operands(&self, function: UnitOffset) -> gimli::Result<Vec<Option<Value>>> {
+        let mut operands = Vec::new();
+        let mut scope = function;
+        while let Some(inner) = self.covering(Some(scope), dw::DW_TAG_lexical_block)? {
+            let mut tree = self.unit.entries_tree(Some(inner))?;
+            let mut children = tree.root()?.children();
+            while let Some(child) = children.next()? {
+                if child.entry().tag() == dw::DW_TAG_variable {
+                    operands.push(self.value(child.entry(), child.entry())?);
+                }
+            }
+            scope = inner;
+        }
+        Ok(operands)
+    }
+
     /// The local that an entry is, of a function that begins at `line`: its index and
     /// value.
     fn local(&self, entry: &Entry, line: u64) -> gimli::Result<Option<(usize, Option<Value>)>> {
@@ -126,11 +146,13 @@ impl Frame<'_> {
         else {
             return Ok(None);
         };
-        let value = match self.value_type(original)? {
-            Some((ty, size)) => self.bytes(entry, size)?.and_then(|bytes| value(ty, &bytes)),
-            None => None,
-        };
-        Ok(Some((index, value)))
+        Ok(Some((index, self.value(entry, original)?)))
+    }
+
+    /// The value of a variable, an instance of `original`.
+    fn value(&self, variable: &Entry, original: &Entry) -> gimli::Result<Option<Value>> {
+        let Some((ty, size)) = self.value_type(original)? else { return Ok(None) };
+        Ok(self.bytes(variable, size)?.and_then(|bytes| value(ty, &bytes)))
     }
 
     /// What an entry is an instance of.
