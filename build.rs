@@ -47,6 +47,7 @@ fn main() {
                 "variableflow",
                 "variables",
                 "versioning",
+                "widening",
             ]
             .map(|name| format!("src/llvm/shim/{name}.cpp")),
         )

@@ -160,10 +160,11 @@ fn function(random: &mut Random, index: usize) -> String {
         r#"
     (func (export "{index}") (param $a i32) (param $b i32) (param $n i32) (param $x i32)
         (result i64) (local $i i32) (local $j i32) (local $p i32) (local $q i32) (local $s i64)
+        (local $v v128)
         (local.set $p (local.get $a)) (local.set $q (local.get $b))
         {body}
         (i32.store offset=4 (local.get $b) (local.get $x))
-        (local.get $s))"#
+        (i64.xor (local.get $s) (i64x2.extract_lane 1 (local.get $v))))"#
     )
 }
 
@@ -202,6 +203,93 @@ fn bent(random: &mut Random, size: i32) -> String {
     }
 }
 
+/// A vector: loaded in this turn, or before; what narrow vectors become, and from what;
+/// what goes lane by lane, and what does not.
+fn vector(random: &mut Random, depth: u32) -> String {
+    let load = |random: &mut Random| format!("({})", access(random, "v128.load", 16));
+    if depth == 0 {
+        return match random.below(8) {
+            0 => "(local.get $v)".to_owned(),
+            1 => "(i32x4.splat (local.get $x))".to_owned(),
+            2 => "(v128.const i16x8 1 -2 3 -4 255 -256 77 32767)".to_owned(),
+            3 => "(i16x8.splat (local.get $i))".to_owned(),
+            _ => load(random),
+        };
+    }
+    let a = vector(random, depth - 1);
+    match random.below(12) {
+        0 => format!("(local.tee $v {a})"),
+        1 => {
+            let amount = pick(random, &[0, 1, 8, 15, 33]);
+            let shift = one_of(random, &["i8x16.shl", "i16x8.shr_u", "i32x4.shr_s", "i64x2.shr_u"]);
+            format!("({shift} {a} (i32.const {amount}))")
+        }
+        2..=4 => {
+            let of_one = one_of(
+                random,
+                &[
+                    "i16x8.extend_low_i8x16_u",
+                    "i16x8.extend_high_i8x16_u",
+                    "i16x8.extend_high_i8x16_s",
+                    "i32x4.extend_low_i16x8_s",
+                    "i64x2.extend_high_i32x4_u",
+                    "i16x8.extadd_pairwise_i8x16_u",
+                    "f32x4.convert_i32x4_u",
+                    "f64x2.convert_low_i32x4_s",
+                    "i32x4.trunc_sat_f32x4_s",
+                    "i32x4.trunc_sat_f64x2_u_zero",
+                    "i8x16.abs",
+                    "i8x16.popcnt",
+                    "i64x2.neg",
+                    "v128.not",
+                ],
+            );
+            format!("({of_one} {a})")
+        }
+        5 => {
+            let (b, c) = (vector(random, depth - 1), vector(random, 0));
+            format!("(v128.bitselect {a} {b} {c})")
+        }
+        6 | 7 => {
+            let b = vector(random, depth - 1);
+            let mut lanes = String::new();
+            for _ in 0..16 {
+                write!(lanes, " {}", random.below(32)).expect("writing to a string cannot fail");
+            }
+            let sliding = " 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23";
+            let lanes = one_of(random, &[&lanes, sliding]);
+            format!("(i8x16.shuffle{lanes} {a} {b})")
+        }
+        _ => {
+            let b = vector(random, depth - 1);
+            let of_two = one_of(
+                random,
+                &[
+                    "i32x4.add",
+                    "i8x16.sub",
+                    "i16x8.mul",
+                    "i64x2.mul",
+                    "i16x8.add_sat_s",
+                    "i16x8.min_u",
+                    "i8x16.avgr_u",
+                    "i8x16.narrow_i16x8_u",
+                    "i16x8.narrow_i32x4_s",
+                    "i16x8.extmul_high_i8x16_s",
+                    "i32x4.dot_i16x8_s",
+                    "i16x8.q15mulr_sat_s",
+                    "i8x16.swizzle",
+                    "i32x4.gt_s",
+                    "i8x16.lt_u",
+                    "f32x4.eq",
+                    "f64x2.pmin",
+                    "v128.andnot",
+                ],
+            );
+            format!("({of_two} {a} {b})")
+        }
+    }
+}
+
 /// A load or a store of `what` at a random address.
 fn access(random: &mut Random, what: &str, size: i32) -> String {
     let offset = pick(random, &[0, 0, 0, 4, 8, 16, 1000, 0xfff8]);
@@ -221,6 +309,10 @@ fn statement(random: &mut Random, size: i32) -> String {
         _ => ("v128.load", "v128.store", "i32x4.add"),
     };
     match random.below(16) {
+        _ if size == 16 && random.below(4) != 0 => {
+            let of = vector(random, 2);
+            format!("({} {of})", access(random, store, size))
+        }
         0..=2 => format!("({} ({}))", access(random, store, size), access(random, load, size)),
         3..=5 => format!(
             "({} ({add} ({}) ({})))",

@@ -180,11 +180,12 @@ const OPTIMISE: &str = "\
     globaldce";
 
 /// Passes for functions in which `version-loops` has made accesses plain, which
-/// the passes before could do nothing with.
+/// the passes before could do nothing with: loops over scalars become ones over
+/// vectors, loops over wasm's vectors ones over the processor's.
 const VERSIONED: &CStr = c"\
     early-cse<memssa>,instcombine<no-verify-fixpoint>,\
     loop-mssa(licm<allowspeculation>),gvn,\
-    loop-vectorize,loop-load-elim,\
+    widen-vectors,loop-vectorize,loop-load-elim,\
     instcombine<no-verify-fixpoint>,simplifycfg,\
     slp-vectorizer,vector-combine,early-cse<memssa>,\
     instcombine<no-verify-fixpoint>,loop-mssa(licm<allowspeculation>)";

@@ -174,6 +174,65 @@ fn the_processor_decides_the_instructions() {
 }
 
 #[test]
+fn loops_over_vectors_use_those_of_the_processor() {
+    // What it stores, each turn may find again, in this or one of the next.
+    let text = r#"(module (memory 1)
+        (func (export "run") (param $from i32) (param $to i32) (param $n i32) (result i64)
+            (local $i i32) (local $random i32) (local $before v128) (local $sum i64)
+            (loop $fill
+                (local.set $random (i32.add (i32.mul (local.get $random) (i32.const 1664525))
+                    (i32.const 1013904223)))
+                (i32.store8 (local.get $i) (i32.shr_u (local.get $random) (i32.const 24)))
+                (br_if $fill (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1)))
+                    (i32.const 2048))))
+            (local.set $i (i32.const 0))
+            (loop $next
+                (v128.store (i32.add (local.get $to) (local.get $i))
+                    (i8x16.narrow_i16x8_u
+                        (i16x8.extend_high_i8x16_u (local.get $before))
+                        (i16x8.mul (i16x8.extend_low_i8x16_u
+                            (local.tee $before
+                                (v128.load (i32.add (local.get $from) (local.get $i)))))
+                            (i16x8.splat (i32.const 3)))))
+                (local.set $i (i32.add (local.get $i) (i32.const 16)))
+                (br_if $next (i32.lt_u (local.get $i) (local.get $n))))
+            (local.set $i (i32.const 0))
+            (loop $add
+                (local.set $sum (i64.add (i64.load (local.get $i))
+                    (i64.rotl (local.get $sum) (i64.const 7))))
+                (br_if $add (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 8)))
+                    (i32.const 2048))))
+            (i64.xor (local.get $sum) (i64x2.extract_lane 1 (local.get $before)))))"#;
+    let folder = Folder::new();
+    folder.file("v.wat", text);
+    let compile = |options: &[&str], output: &str| {
+        let mut command = support::wasm2so();
+        run(command.current_dir(folder.path()).args(options).args(["v.wat", "-o", output]))
+            .succeeded();
+        folder.read(output)
+    };
+    let wide = |cpu: &str| {
+        let assembly = compile(&["--emit=asm", "--cpu", cpu], "v.s");
+        // Random numbers and the sum depend on those before: only the other loop can.
+        String::from_utf8(assembly).expect("text").contains("%ymm")
+    };
+    assert!(wide("x86-64-v3") && !wide("x86-64-v2"));
+    compile(&["-O0"], "exact.so");
+    compile(&["-O3"], "wide.so");
+    let result = |so: &str, to: i32, n: i32| {
+        let mut command = support::wasmrun();
+        command.args(["--invoke", "run"]).arg(folder.path().join(so));
+        run(command.args([512, to, n].map(|arg| arg.to_string()))).succeeded().text().to_owned()
+    };
+    for distance in [-128, -64, -63, -33, -32, -16, -1, 0, 1, 15, 16, 31, 48, 63, 64, 100] {
+        for n in [1, 160, 400] {
+            let [exact, wide] = ["exact.so", "wide.so"].map(|so| result(so, 512 + distance, n));
+            assert_eq!(exact, wide, "{n} bytes, {distance} away");
+        }
+    }
+}
+
+#[test]
 fn debug_information_does_not_change_the_code() {
     let levels = ["full", "functions", "line", "none"];
     let [full, functions, line, none] = levels.map(|level| compile(&["--debug", level]));

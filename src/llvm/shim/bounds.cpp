@@ -83,8 +83,11 @@ bool LoopBounds::countIterations() {
   SE.forgetLoop(&L);
   const SCEV *Count = Stores ? SE.getPredicatedSymbolicMaxBackedgeTakenCount(&L, Predicates)
                              : SE.getPredicatedBackedgeTakenCount(&L, Predicates);
-  if (isa<SCEVCouldNotCompute>(Count) || SE.getTypeSizeInBits(Count->getType()) > 64)
+  if (isa<SCEVCouldNotCompute>(Count))
+    Count = countUpTo();
+  if (!Count || SE.getTypeSizeInBits(Count->getType()) > 64)
     return false;
+  Counted |= !Predicates.empty() && L.getExitingBlock() == L.getLoopLatch();
   if (auto *Constant = dyn_cast<SCEVConstant>(Count))
     if (Constant->getAPInt().ult(FewIterations))
       return false;
@@ -92,6 +95,44 @@ bool LoopBounds::countIterations() {
   if (SE.getTypeSizeInBits(Count->getType()) > 32)
     AtMost.insert({Backedges, number(UINT32_MAX)});
   return true;
+}
+
+// The count of a loop that goes on while a sequence is less than a limit, if it does
+// not wrap before: scalar evolution knows only those whose sequences cannot.
+const SCEV *LoopBounds::countUpTo() {
+  auto *Jump = dyn_cast<BranchInst>(L.getLoopLatch()->getTerminator());
+  if (!Jump || !Jump->isConditional() || L.getExitingBlock() != L.getLoopLatch())
+    return nullptr;
+  auto *Test = dyn_cast<ICmpInst>(Jump->getCondition());
+  if (!Test || !Test->getOperand(0)->getType()->isIntegerTy(32))
+    return nullptr;
+  auto Predicate = L.contains(Jump->getSuccessor(0)) ? Test->getPredicate()
+                                                     : Test->getInversePredicate();
+  const SCEV *Left = SE.getSCEV(Test->getOperand(0)), *Limit = SE.getSCEV(Test->getOperand(1));
+  if (SE.isLoopInvariant(Left, &L)) {
+    std::swap(Left, Limit);
+    Predicate = ICmpInst::getSwappedPredicate(Predicate);
+  }
+  auto *Sequence = dyn_cast<SCEVAddRecExpr>(Left);
+  if (!Sequence || Sequence->getLoop() != &L || !Sequence->isAffine() ||
+      !SE.isLoopInvariant(Limit, &L) ||
+      (Predicate != ICmpInst::ICMP_ULT && Predicate != ICmpInst::ICMP_SLT))
+    return nullptr;
+  auto *Step = dyn_cast<SCEVConstant>(Sequence->getStepRecurrence(SE));
+  if (!Step || !Step->getAPInt().isStrictlyPositive() || Step->getAPInt().ugt(LargestStep))
+    return nullptr;
+  // Both from 0 on, in 64 bits.
+  auto Widen = [&](const SCEV *S) {
+    return Predicate == ICmpInst::ICMP_ULT
+               ? SE.getZeroExtendExpr(S, I64)
+               : SE.getAddExpr(SE.getSignExtendExpr(S, I64), number(uint64_t(1) << 31));
+  };
+  const SCEV *First = Widen(Sequence->getStart()), *End = Widen(Limit);
+  uint64_t Size = Step->getAPInt().getZExtValue();
+  AtMost.insert({End, number((uint64_t(1) << 32) - Size)});
+  Counted = true;
+  const SCEV *Way = SE.getMinusSCEV(SE.getUMaxExpr(First, End), First);
+  return SE.getUDivExpr(SE.getAddExpr(Way, number(Size - 1)), number(Size));
 }
 
 bool LoopBounds::proveAccess(Instruction &I) {
@@ -279,6 +320,19 @@ std::optional<Span> LoopBounds::product(const SCEVMulExpr &S) {
   const SCEV *Times = number(Factor->getAPInt().getZExtValue());
   return Span{SE.getMulExpr(Part->Start, Times), SE.getMulExpr(Part->Step, Times),
               SE.getMulExpr(Part->Most, Times), Part->Exact};
+}
+
+bool canCheck(const SCEVPredicate &P, const SCEV *Backedges, ScalarEvolution &SE,
+              SCEVExpander &Expander, Instruction *Place) {
+  auto Expands = [&](const SCEV *S) { return Expander.isSafeToExpandAt(S, Place); };
+  // The overflow check of a sequence is made of the count, too.
+  if (auto *Wrap = dyn_cast<SCEVWrapPredicate>(&P)) {
+    const SCEVAddRecExpr *Sequence = Wrap->getExpr();
+    return Expands(Backedges) && Expands(Sequence->getStart()) &&
+           Expands(Sequence->getStepRecurrence(SE));
+  }
+  auto *Compare = dyn_cast<SCEVComparePredicate>(&P);
+  return Compare && Expands(Compare->getLHS()) && Expands(Compare->getRHS());
 }
 
 } // namespace wasm2so

@@ -10,6 +10,7 @@
 #include "llvm/Analysis/ScalarEvolution.h"
 #include "llvm/Analysis/ScalarEvolutionExpressions.h"
 #include "llvm/IR/Function.h"
+#include "llvm/Transforms/Utils/ScalarEvolutionExpander.h"
 
 #include <optional>
 
@@ -43,6 +44,7 @@ public:
   llvm::Type *const I64;
 
   const llvm::SCEV *Backedges = nullptr; // at most so many are taken, in 64 bits
+  bool Counted = false; // so many are taken, but it takes this check to know
   llvm::SmallVector<const llvm::SCEVPredicate *, 4> Predicates;
   llvm::SmallSetVector<std::pair<const llvm::SCEV *, const llvm::SCEV *>, 4> AtMost;
   // By memory and variable part of the end: the largest constant part.
@@ -61,6 +63,7 @@ public:
 private:
   const llvm::SCEV *number(uint64_t N) { return SE.getConstant(I64, N); }
   bool countIterations();
+  const llvm::SCEV *countUpTo();
   bool proveAccess(llvm::Instruction &I);
   void addEnd(uint64_t Memory, const llvm::SCEV *End);
   std::optional<uint64_t> memory(const llvm::Value *Root) const;
@@ -72,5 +75,10 @@ private:
   std::optional<Span> sum(const llvm::SCEVAddExpr &S);
   std::optional<Span> product(const llvm::SCEVMulExpr &S);
 };
+
+// Whether it can be computed at `Place` whether `P` holds for a loop in which
+// `Backedges` are taken.
+bool canCheck(const llvm::SCEVPredicate &P, const llvm::SCEV *Backedges, llvm::ScalarEvolution &SE,
+              llvm::SCEVExpander &Expander, llvm::Instruction *Place);
 
 } // namespace wasm2so

@@ -4,6 +4,7 @@
 #include "narrowing.h"
 #include "vanishing.h"
 #include "versioning.h"
+#include "widening.h"
 
 #include "llvm/Analysis/CGSCCPassManager.h"
 #include "llvm/Analysis/LoopAnalysisManager.h"
@@ -18,8 +19,8 @@
 using namespace llvm;
 
 // Runs the passes of `Pipeline`, in LLVM's notation, on `ModuleRef`. In it,
-// `fast-conversions` and `version-loops` are ours; after the latter the passes of
-// `Versioned` run on the functions that it changed.
+// `fast-conversions`, `widen-vectors` and `version-loops` are ours; after the last the
+// passes of `Versioned` run on the functions that it changed.
 //
 // Returns null, or what LLVM says of the notation.
 extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
@@ -50,6 +51,10 @@ extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
       [&](StringRef Name, FunctionPassManager &Passes, ArrayRef<PassBuilder::PipelineElement>) {
         if (Name == "fast-conversions") {
           Passes.addPass(wasm2so::FastConversions());
+          return true;
+        }
+        if (Name == "widen-vectors") {
+          Passes.addPass(wasm2so::WidenVectors());
           return true;
         }
         if (Name != "version-loops")

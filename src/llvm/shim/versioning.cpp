@@ -103,18 +103,11 @@ private:
     for (Access &A : Bounds.Accesses)
       if (!Expands(A.Offset.Start) || !Expands(A.Offset.Step))
         return nullptr;
-    for (const SCEVPredicate *P : Bounds.Predicates) {
-      // The overflow check of a sequence is made of the count, too.
-      if (auto *Wrap = dyn_cast<SCEVWrapPredicate>(P)) {
-        const SCEVAddRecExpr *Sequence = Wrap->getExpr();
-        if (!Expands(Bounds.Backedges) || !Expands(Sequence->getStart()) ||
-            !Expands(Sequence->getStepRecurrence(SE)))
-          return nullptr;
-      } else if (auto *Compare = dyn_cast<SCEVComparePredicate>(P);
-                 !Compare || !Expands(Compare->getLHS()) || !Expands(Compare->getRHS())) {
+    if (Bounds.Counted && !Expands(Bounds.Backedges))
+      return nullptr;
+    for (const SCEVPredicate *P : Bounds.Predicates)
+      if (!canCheck(*P, Bounds.Backedges, SE, Expander, End))
         return nullptr;
-      }
-    }
 
     IRBuilder<> B(End);
     B.SetCurrentDebugLocation(DebugLoc());
@@ -206,6 +199,13 @@ private:
     Value *Next = B.CreateAdd(Turn, B.getInt64(1), "", true, true);
     Turn->addIncoming(B.getInt64(0), Preheader);
     Turn->addIncoming(Next, L.getLoopLatch());
+    // So that LLVM need not find out again.
+    if (Bounds.Counted) {
+      Value *Last = Expander.expandCodeFor(Bounds.Backedges, I64, Preheader->getTerminator());
+      auto *Jump = cast<BranchInst>(L.getLoopLatch()->getTerminator());
+      bool Stays = L.contains(Jump->getSuccessor(0));
+      Jump->setCondition(Stays ? B.CreateICmpNE(Turn, Last) : B.CreateICmpEQ(Turn, Last));
+    }
 
     B.SetInsertPoint(Header, Header->getFirstInsertionPt());
     auto Flags = GEPNoWrapFlags::noUnsignedWrap() | GEPNoWrapFlags::noUnsignedSignedWrap();
