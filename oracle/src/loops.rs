@@ -217,8 +217,11 @@ fn vector(random: &mut Random, depth: u32) -> String {
         };
     }
     let a = vector(random, depth - 1);
-    match random.below(12) {
+    let sliding = "8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23";
+    match random.below(13) {
         0 => format!("(local.tee $v {a})"),
+        // From two turns, as vectors are that lie between those in memory.
+        12 => format!("(i8x16.shuffle {sliding} (local.get $v) (local.tee $v {a}))"),
         1 => {
             let amount = pick(random, &[0, 1, 8, 15, 33]);
             let shift = one_of(random, &["i8x16.shl", "i16x8.shr_u", "i32x4.shr_s", "i64x2.shr_u"]);
@@ -254,11 +257,10 @@ fn vector(random: &mut Random, depth: u32) -> String {
             let b = vector(random, depth - 1);
             let mut lanes = String::new();
             for _ in 0..16 {
-                write!(lanes, " {}", random.below(32)).expect("writing to a string cannot fail");
+                write!(lanes, "{} ", random.below(32)).expect("writing to a string cannot fail");
             }
-            let sliding = " 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23";
             let lanes = one_of(random, &[&lanes, sliding]);
-            format!("(i8x16.shuffle{lanes} {a} {b})")
+            format!("(i8x16.shuffle {lanes} {a} {b})")
         }
         _ => {
             let b = vector(random, depth - 1);
