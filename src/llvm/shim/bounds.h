@@ -50,7 +50,7 @@ public:
   // By memory and variable part of the end: the largest constant part.
   llvm::MapVector<std::pair<uint64_t, const llvm::SCEV *>, uint64_t> Ends;
   llvm::SmallVector<Access, 16> Accesses;
-  bool Stores = false;
+  bool Stores = false, Vectors = false;
   uint64_t Instructions = 0;
 
   LoopBounds(const Wasm2soMemories &Memories, llvm::Function &F, llvm::Loop &L,
