@@ -56,7 +56,7 @@ fn main() {
     println!("cargo:rustc-link-search=native={}", llvm(&config, "--libdir", wanted));
     println!("cargo:rustc-link-lib=static=lldELF");
     println!("cargo:rustc-link-lib=static=lldCommon");
-    // inkwell is told not to link LLVM: for x86 alone it is a third of the size.
+    // inkwell is told not to link LLVM. LLD names all targets, so all are needed.
     if env::var_os("CARGO_FEATURE_STATIC_LLVM").is_some() {
         for library in llvm(&config, "--link-static --libs all", wanted).split(' ') {
             println!("cargo:rustc-link-lib=static:-bundle={}", library.trim_start_matches("-l"));

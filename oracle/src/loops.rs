@@ -206,22 +206,19 @@ fn bent(random: &mut Random, size: i32) -> String {
 /// A vector: loaded in this turn, or before; what narrow vectors become, and from what;
 /// what goes lane by lane, and what does not.
 fn vector(random: &mut Random, depth: u32) -> String {
-    let load = |random: &mut Random| format!("({})", access(random, "v128.load", 16));
     if depth == 0 {
         return match random.below(8) {
             0 => "(local.get $v)".to_owned(),
             1 => "(i32x4.splat (local.get $x))".to_owned(),
             2 => "(v128.const i16x8 1 -2 3 -4 255 -256 77 32767)".to_owned(),
             3 => "(i16x8.splat (local.get $i))".to_owned(),
-            _ => load(random),
+            _ => format!("({})", access(random, "v128.load", 16)),
         };
     }
     let a = vector(random, depth - 1);
     let sliding = "8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23";
     match random.below(13) {
         0 => format!("(local.tee $v {a})"),
-        // From two turns, as vectors are that lie between those in memory.
-        12 => format!("(i8x16.shuffle {sliding} (local.get $v) (local.tee $v {a}))"),
         1 => {
             let amount = pick(random, &[0, 1, 8, 15, 33]);
             let shift = one_of(random, &["i8x16.shl", "i16x8.shr_u", "i32x4.shr_s", "i64x2.shr_u"]);
@@ -262,6 +259,8 @@ fn vector(random: &mut Random, depth: u32) -> String {
             let lanes = one_of(random, &[&lanes, sliding]);
             format!("(i8x16.shuffle {lanes} {a} {b})")
         }
+        // From two turns, as vectors are that lie between those in memory.
+        12 => format!("(i8x16.shuffle {sliding} (local.get $v) (local.tee $v {a}))"),
         _ => {
             let b = vector(random, depth - 1);
             let of_two = one_of(

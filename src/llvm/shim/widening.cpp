@@ -67,6 +67,7 @@ class Widener {
   DominatorTree &DT;
   ScalarEvolution &SE;
   const unsigned Times; // turns that become one
+  const uint64_t Apart; // bytes that those go through
   BasicBlock *const Body;
   Type *const I64;
 
@@ -86,8 +87,8 @@ class Widener {
 
 public:
   Widener(Loop &L, LoopInfo &LI, DominatorTree &DT, ScalarEvolution &SE, unsigned Times)
-      : L(L), LI(LI), DT(DT), SE(SE), Times(Times), Body(L.getHeader()),
-        I64(Type::getInt64Ty(Body->getContext())) {}
+      : L(L), LI(LI), DT(DT), SE(SE), Times(Times), Apart(WasmBytes * Times),
+        Body(L.getHeader()), I64(Type::getInt64Ty(Body->getContext())) {}
 
   // Whether it did.
   bool run() {
@@ -189,7 +190,6 @@ private:
   // Whether what one turn stores can be kept apart from what others of those that become
   // one touch.
   bool separate() {
-    APInt Apart(64, WasmBytes * Times);
     for (const Access &A : Accesses)
       for (const Access &B : Accesses) {
         if (!A.Stores || &A == &B)
@@ -223,7 +223,6 @@ private:
     B.SetCurrentDebugLocation(DebugLoc());
     Turns = B.CreateUDiv(Expander.expandCodeFor(Backedges, I64, End), B.getInt64(Times));
     Value *Holds = B.CreateICmpUGE(Turns, B.getInt64(FewestTurns));
-    uint64_t Apart = WasmBytes * Times;
     for (const SCEV *Each : Distances) {
       Value *Distance = Expander.expandCodeFor(Each, I64, End);
       Value *Same = B.CreateICmpEQ(Distance, B.getInt64(0));
@@ -336,12 +335,9 @@ private:
 
   // With other operands and of another type.
   Value *copyAsIs(Instruction &I, IRBuilder<> &B) {
-    SmallVector<Value *, 3> Operands;
-    for (Value *Operand : I.operands())
-      Operands.push_back(operand(Operand));
     Instruction *New = I.clone();
-    for (auto [Use, Operand] : zip_equal(New->operands(), Operands))
-      Use.set(Operand);
+    for (Use &Operand : New->operands())
+      Operand.set(operand(Operand));
     if (FixedVectorType *Type = vectorType(New))
       New->mutateType(wide(Type));
     return B.Insert(New);
