@@ -36,6 +36,7 @@ fn main() {
             [
                 "addressing",
                 "bounds",
+                "chasing",
                 "codegen",
                 "conversions",
                 "gate",

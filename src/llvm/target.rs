@@ -176,7 +176,7 @@ const OPTIMISE: &str = "\
     loop(indvars,loop-deletion,loop-unroll-full),\
     gvn,dse,adce,\
     LOOPS\
-    simplifycfg,instcombine<no-verify-fixpoint>,fast-conversions),\
+    simplifycfg,instcombine<no-verify-fixpoint>,fast-conversions,chase-pointers),\
     globaldce";
 
 /// Passes for functions in which `version-loops` has made accesses plain, which

@@ -55,9 +55,6 @@ struct Wasm2soEmission {
 
 namespace {
 
-// x86's address space of segment GS, where the base of memory 0 is.
-constexpr unsigned MemoryInGs = 256;
-
 using ScopeMap = DenseMap<const MDNode *, DebugLoc>;
 
 // The column of what happens in the order of the wasm; all else has none.
@@ -237,7 +234,7 @@ private:
   static bool isProved(const MachineInstr &MI) {
     const MDNode *Scopes = wasm2so::provedScopes(MI.getMF()->getFunction().getContext());
     return any_of(MI.memoperands(), [&](const MachineMemOperand *MMO) {
-      return MMO->getAAInfo().Scope == Scopes || MMO->getAddrSpace() == MemoryInGs;
+      return MMO->getAAInfo().Scope == Scopes || MMO->getAddrSpace() == wasm2so::MemoryInGs;
     });
   }
 

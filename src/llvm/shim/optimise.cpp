@@ -1,5 +1,6 @@
 // The optimisation pipeline: LLVM's passes, and ours between them.
 
+#include "chasing.h"
 #include "conversions.h"
 #include "narrowing.h"
 #include "vanishing.h"
@@ -19,8 +20,8 @@
 using namespace llvm;
 
 // Runs the passes of `Pipeline`, in LLVM's notation, on `ModuleRef`. In it,
-// `fast-conversions`, `widen-vectors` and `version-loops` are ours; after the last the
-// passes of `Versioned` run on the functions that it changed.
+// `fast-conversions`, `chase-pointers`, `widen-vectors` and `version-loops` are ours;
+// after the last the passes of `Versioned` run on the functions that it changed.
 //
 // Returns null, or what LLVM says of the notation.
 extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
@@ -51,6 +52,10 @@ extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
       [&](StringRef Name, FunctionPassManager &Passes, ArrayRef<PassBuilder::PipelineElement>) {
         if (Name == "fast-conversions") {
           Passes.addPass(wasm2so::FastConversions());
+          return true;
+        }
+        if (Name == "chase-pointers") {
+          Passes.addPass(wasm2so::ChasePointers(*Memories));
           return true;
         }
         if (Name == "widen-vectors") {

@@ -19,6 +19,9 @@ struct Wasm2soMemories {
 
 namespace wasm2so {
 
+// x86's address space of segment GS, where the base of memory 0 is.
+constexpr unsigned MemoryInGs = 256;
+
 // Versions the innermost loops of a function in which every access to linear
 // memory can be proved in bounds by a check before the loop, and runs `Then` on
 // functions in which it did.

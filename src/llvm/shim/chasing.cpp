@@ -1,0 +1,86 @@
+// Loads whose address depends on what they loaded in the turn of the loop before:
+// walks along lists and trees, tables of states. Nothing else in such a loop takes
+// as long as they do, one after the other, so that each cycle of theirs counts. All
+// others are best left to GS, which takes no register.
+
+#include "chasing.h"
+
+#include "llvm/ADT/SmallPtrSet.h"
+#include "llvm/Analysis/LoopInfo.h"
+#include "llvm/IR/Dominators.h"
+#include "llvm/IR/IRBuilder.h"
+#include "llvm/IR/IntrinsicInst.h"
+
+using namespace llvm;
+
+namespace wasm2so {
+
+namespace {
+
+// Instructions in a loop, from which on it has more to wait for than this.
+constexpr unsigned MostInstructions = 200;
+
+// Whether the value of `Load` is part of its address in a later turn of `L`.
+bool followsItself(LoadInst &Load, const Loop &L) {
+  SmallVector<Instruction *, 16> Work{&Load};
+  SmallPtrSet<Instruction *, 16> Seen;
+  while (!Work.empty())
+    for (Use &U : Work.pop_back_val()->uses()) {
+      auto *User = cast<Instruction>(U.getUser());
+      if (User == &Load)
+        return true;
+      if (L.contains(User) && Seen.insert(User).second)
+        Work.push_back(User);
+    }
+  return false;
+}
+
+// The loads of `L` that follow themselves.
+SmallVector<LoadInst *, 4> followers(const Loop &L) {
+  SmallVector<LoadInst *, 4> Found;
+  unsigned Count = 0;
+  for (BasicBlock *BB : L.blocks())
+    for (Instruction &I : *BB) {
+      // A call takes longer than what there is to win.
+      if (++Count > MostInstructions || (isa<CallBase>(I) && !isa<IntrinsicInst>(I)))
+        return {};
+      auto *Load = dyn_cast<LoadInst>(&I);
+      if (Load && Load->getPointerAddressSpace() == MemoryInGs)
+        Found.push_back(Load);
+    }
+  erase_if(Found, [&](LoadInst *Load) { return !followsItself(*Load, L); });
+  return Found;
+}
+
+} // namespace
+
+PreservedAnalyses ChasePointers::run(Function &F, FunctionAnalysisManager &FAM) {
+  auto &LI = FAM.getResult<LoopAnalysis>(F);
+  auto &DT = FAM.getResult<DominatorTreeAnalysis>(F);
+  bool Changed = false;
+  for (Loop *L : LI.getLoopsInPreorder()) {
+    if (!L->isInnermost())
+      continue;
+    SmallVector<LoadInst *, 4> Loads = followers(*L);
+    if (Loads.empty())
+      continue;
+    IRBuilder<> B(DT[L->getHeader()]->getIDom()->getBlock()->getTerminator());
+    B.SetCurrentDebugLocation(DebugLoc());
+    Value *Field = B.CreateConstInBoundsGEP1_64(B.getInt8Ty(), F.getArg(0), Memories.first);
+    LoadInst *Base = B.CreateLoad(B.getPtrTy(), Field);
+    Base->setMetadata(LLVMContext::MD_invariant_load, MDNode::get(F.getContext(), {}));
+    for (LoadInst *Load : Loads) {
+      B.SetInsertPoint(Load);
+      Value *Offset = B.CreatePtrToInt(Load->getPointerOperand(), B.getInt64Ty());
+      Load->setOperand(0, B.CreateGEP(B.getInt8Ty(), Base, Offset));
+    }
+    Changed = true;
+  }
+  if (!Changed)
+    return PreservedAnalyses::all();
+  PreservedAnalyses Preserved;
+  Preserved.preserveSet<CFGAnalyses>();
+  return Preserved;
+}
+
+} // namespace wasm2so
