@@ -59,8 +59,6 @@ PreservedAnalyses ChasePointers::run(Function &F, FunctionAnalysisManager &FAM) 
   auto &DT = FAM.getResult<DominatorTreeAnalysis>(F);
   bool Changed = false;
   for (Loop *L : LI.getLoopsInPreorder()) {
-    if (!L->isInnermost())
-      continue;
     SmallVector<LoadInst *, 4> Loads = followers(*L);
     if (Loads.empty())
       continue;
