@@ -1,26 +1,22 @@
 //! Tables that stay as they are first filled, in the file as constants: a call
 //! through one compares an index and a type and is at the code after one load,
 //! where the references of an instance would take three, one after the other.
+//!
+//! A table is an array of `i32`: for each element how far its code is from the start of
+//! the table, and after those of all elements the type of each.
 
 use super::table_image;
 use crate::module::WasmModule;
 use crate::translate::ShardCx;
 use inkwell::GlobalVisibility;
 use inkwell::module::Linkage;
-use inkwell::types::{ArrayType, StructType};
+use inkwell::types::ArrayType;
 use inkwell::values::{GlobalValue, IntValue};
 use std::collections::{BTreeMap, HashMap};
 use wasm2so_abi::{ExternKind, NULL_FUNCTION};
 
 /// The type of null.
 pub const NO_TYPE: u32 = u32::MAX;
-
-/// Bytes of an element: how far its code is from the start of the table, then the
-/// type of the function.
-pub const ELEMENT_SIZE: u64 = 8;
-
-/// Where in an element, in bytes, its type is.
-pub const TYPE_OFFSET: u64 = 4;
 
 /// The fixed tables of a module.
 #[derive(Debug, Default)]
@@ -73,20 +69,18 @@ impl FixedTables {
 pub fn declare<'ctx>(cx: &ShardCx<'ctx, '_>, index: u32, len: u64) -> GlobalValue<'ctx> {
     let symbol = format!("wasm2so.table.{index}");
     cx.llvm.get_global(&symbol).unwrap_or_else(|| {
-        let table = cx.llvm.add_global(types(cx, len).1, None, &symbol);
+        let table = cx.llvm.add_global(layout(cx, len), None, &symbol);
         table.set_linkage(Linkage::External);
         table.set_visibility(GlobalVisibility::Hidden);
         table.set_constant(true);
-        table.set_alignment(ELEMENT_SIZE as u32);
+        table.set_alignment(size_of::<i32>() as u32);
         table
     })
 }
 
-/// The types of an element and of a table.
-fn types<'ctx>(cx: &ShardCx<'ctx, '_>, len: u64) -> (StructType<'ctx>, ArrayType<'ctx>) {
-    let i32 = cx.types.i32.into();
-    let element = cx.types.context().struct_type(&[i32, i32], false);
-    (element, element.array_type(u32::try_from(len).expect("tables are not that large")))
+/// The type of a table of `len` elements.
+fn layout<'ctx>(cx: &ShardCx<'ctx, '_>, len: u64) -> ArrayType<'ctx> {
+    cx.types.i32.array_type(u32::try_from(2 * len).expect("tables are not that large"))
 }
 
 /// Defines the fixed tables.
@@ -97,23 +91,23 @@ pub fn define(cx: &ShardCx<'_, '_>) {
         if let Some(debug) = &cx.debug
             && debug.variables
         {
-            debug.fixed_table(table, len * ELEMENT_SIZE / 4);
+            debug.fixed_table(table, 2 * len);
         }
         let start = address(cx, table);
-        let (element, _) = types(cx, len);
-        let elements = functions.iter().map(|function| {
-            let [offset, ty] = match *function {
-                None => [0, NO_TYPE].map(|number| cx.types.i32.const_int(number.into(), false)),
-                Some(function) => {
-                    let code = address(cx, cx.function(function).as_global_value());
-                    let ty = cx.fixed_tables.type_number(cx.module.functions[function as usize]);
-                    let offset = code.const_sub(start).const_truncate(cx.types.i32);
-                    [offset, cx.types.i32.const_int(ty.into(), false)]
-                }
-            };
-            element.const_named_struct(&[offset.into(), ty.into()])
+        let number = |number: u32| cx.types.i32.const_int(number.into(), false);
+        let offsets = functions.iter().map(|function| {
+            function.map_or(number(0), |function| {
+                let code = address(cx, cx.function(function).as_global_value());
+                code.const_sub(start).const_truncate(cx.types.i32)
+            })
         });
-        table.set_initializer(&element.const_array(&elements.collect::<Vec<_>>()));
+        let types = functions.iter().map(|function| {
+            number(function.map_or(NO_TYPE, |function| {
+                cx.fixed_tables.type_number(cx.module.functions[function as usize])
+            }))
+        });
+        let fields: Vec<_> = offsets.chain(types).collect();
+        table.set_initializer(&cx.types.i32.const_array(&fields));
     }
 }
 

@@ -173,9 +173,20 @@ impl<'ctx> Ir<'ctx> {
         base: PointerValue<'ctx>,
         offset: IntValue<'ctx>,
     ) -> PointerValue<'ctx> {
+        self.element(self.context.i8_type(), base, offset)
+    }
+
+    /// The address of element `index` of the array of `ty` at `base`, not assumed to
+    /// be in bounds of any object.
+    pub fn element<T: BasicType<'ctx>>(
+        &self,
+        ty: T,
+        base: PointerValue<'ctx>,
+        index: IntValue<'ctx>,
+    ) -> PointerValue<'ctx> {
         // SAFETY: a `getelementptr` without `inbounds` is defined for every
-        // offset; only a later access could be wrong.
-        built(unsafe { self.builder.build_gep(self.context.i8_type(), base, &[offset], "") })
+        // index; only a later access could be wrong.
+        built(unsafe { self.builder.build_gep(ty, base, &[index], "") })
     }
 
     /// The address of the field at constant `offset` bytes inside the object

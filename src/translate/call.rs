@@ -149,17 +149,15 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         self.raise_if(none, choose(outside, undefined, uninitialized), Some(index));
 
         let start = fixed_tables::declare(self.cx, table, functions).as_pointer_value();
-        let size = self.const_i64(fixed_tables::ELEMENT_SIZE);
-        let element = self.ir.byte_offset(start, self.ir.mul(index, size));
-        let actual = self.ir.field(element, fixed_tables::TYPE_OFFSET);
-        let actual = self.load_invariant(i32, actual).into_int_value();
+        let types = self.ir.element(i32, start, self.const_i64(functions));
+        let actual = self.load_invariant(i32, self.ir.element(i32, types, index)).into_int_value();
         let expected = self.const_i32(self.cx.fixed_tables.type_number(ty));
         let differs = self.ir.icmp(IntPredicate::NE, actual, expected);
         let null = self.const_i32(fixed_tables::NO_TYPE);
         let null = self.ir.icmp(IntPredicate::EQ, actual, null);
         self.raise_if(differs, choose(null, uninitialized, mismatch), Some(index));
 
-        let offset = self.load_invariant(i32, element);
+        let offset = self.load_invariant(i32, self.ir.element(i32, start, index));
         let offset = self.ir.cast(InstructionOpcode::SExt, offset, self.cx.types.i64);
         let code = self.ir.byte_offset(start, offset.into_int_value());
         let tail_code = self.cx.types.ptr.const_null();
@@ -260,8 +258,7 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
 
     /// The address of element `index` (i64, in bounds) of a table.
     pub(super) fn table_element(&self, table: u32, index: IntValue<'ctx>) -> PointerValue<'ctx> {
-        let size = self.const_i64(size_of::<*const ()>() as u64);
-        self.ir.byte_offset(self.table_base(table), self.ir.mul(index, size))
+        self.ir.element(self.cx.types.ptr, self.table_base(table), index)
     }
 }
 
