@@ -75,7 +75,7 @@ bool LoopBounds::prove() {
     for (Instruction &I : *BB)
       if (I.isVolatile() && !proveAccess(I))
         return false;
-  return !Accesses.empty() && Ends.size() + AtMost.size() <= MostChecks;
+  return !Accesses.empty() && Ends.size() + AtMost.size() + AtLeast.size() <= MostChecks;
 }
 
 // A loop that may end early and stores nothing searches, and mostly ends soon.
@@ -95,7 +95,7 @@ bool LoopBounds::countIterations() {
       return false;
   Backedges = SE.getNoopOrZeroExtend(Count, I64);
   if (SE.getTypeSizeInBits(Count->getType()) > 32)
-    AtMost.insert({Backedges, number(UINT32_MAX)});
+    demand(Backedges, number(UINT32_MAX));
   return true;
 }
 
@@ -131,10 +131,20 @@ const SCEV *LoopBounds::countUpTo() {
   };
   const SCEV *First = Widen(Sequence->getStart()), *End = Widen(Limit);
   uint64_t Size = Step->getAPInt().getZExtValue();
-  AtMost.insert({End, number((uint64_t(1) << 32) - Size)});
+  demand(End, number((uint64_t(1) << 32) - Size));
   Counted = true;
   const SCEV *Way = SE.getMinusSCEV(SE.getUMaxExpr(First, End), First);
   return SE.getUDivExpr(SE.getAddExpr(Way, number(Size - 1)), number(Size));
+}
+
+// Has the check demand that `Less` is no greater than `More`.
+void LoopBounds::demand(const SCEV *Less, const SCEV *More) {
+  if (auto *Constant = dyn_cast<SCEVConstant>(Less)) {
+    uint64_t &Least = AtLeast[More];
+    Least = std::max(Least, Constant->getAPInt().getZExtValue());
+  } else {
+    AtMost.insert({Less, More});
+  }
 }
 
 bool LoopBounds::proveAccess(Instruction &I) {
@@ -178,20 +188,20 @@ bool LoopBounds::proveAccess(Instruction &I) {
 }
 
 void LoopBounds::addEnd(uint64_t Memory, const SCEV *End) {
-  uint64_t Constant = 0;
+  int64_t Constant = 0;
   if (auto *Whole = dyn_cast<SCEVConstant>(End)) {
-    Constant = Whole->getAPInt().getZExtValue();
-    if (Constant <= Memories.minimums[Memory])
+    if (Whole->getAPInt().ule(Memories.minimums[Memory]))
       return;
+    Constant = Whole->getAPInt().getSExtValue();
     End = number(0);
   } else if (auto *Sum = dyn_cast<SCEVAddExpr>(End)) {
     if (auto *First = dyn_cast<SCEVConstant>(Sum->getOperand(0)))
-      if (First->getAPInt().ult(uint64_t(1) << InvariantBits)) {
-        Constant = First->getAPInt().getZExtValue();
+      if (First->getAPInt().abs().ult(uint64_t(1) << InvariantBits)) {
+        Constant = First->getAPInt().getSExtValue();
         End = SE.getMinusSCEV(End, First);
       }
   }
-  uint64_t &Largest = Ends[{Memory, End}];
+  int64_t &Largest = Ends.try_emplace({Memory, End}, Constant).first->second;
   Largest = std::max(Largest, Constant);
 }
 
@@ -267,7 +277,7 @@ const SCEV *LoopBounds::widen(const SCEV *S) {
   const SCEV *Rest = SE.getNoopOrZeroExtend(SE.getMinusSCEV(S, Constant), I64);
   APInt Value = Constant->getAPInt().sext(64);
   if (Value.isNegative())
-    AtMost.insert({SE.getConstant(-Value), Rest});
+    demand(SE.getConstant(-Value), Rest);
   return SE.getAddExpr(Rest, SE.getConstant(Value));
 }
 
@@ -284,14 +294,14 @@ std::optional<Span> LoopBounds::sequence(const SCEVAddRecExpr &S) {
       return std::nullopt;
     Step = SE.getConstant(Value);
     if (Value.isNegative()) {
-      AtMost.insert({SE.getMulExpr(SE.getConstant(-Value), Backedges), Start});
+      demand(SE.getMulExpr(SE.getConstant(-Value), Backedges), Start);
       return Span{Start, Step, Start, true};
     }
   } else {
     if (SE.getTypeSizeInBits(Step->getType()) > 64)
       return std::nullopt;
     Step = SE.getNoopOrZeroExtend(Step, I64);
-    AtMost.insert({Step, number(LargestStep)});
+    demand(Step, number(LargestStep));
   }
   return Span{Start, Step, SE.getAddExpr(Start, SE.getMulExpr(Step, Backedges)), true};
 }
@@ -318,7 +328,7 @@ std::optional<Span> LoopBounds::product(const SCEVMulExpr &S) {
     return std::nullopt;
   // Else the product might wrap.
   if (!isa<SCEVConstant>(Part->Most))
-    AtMost.insert({Part->Most, number(UINT32_MAX)});
+    demand(Part->Most, number(UINT32_MAX));
   const SCEV *Times = number(Factor->getAPInt().getZExtValue());
   return Span{SE.getMulExpr(Part->Start, Times), SE.getMulExpr(Part->Step, Times),
               SE.getMulExpr(Part->Most, Times), Part->Exact};

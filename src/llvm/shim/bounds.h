@@ -34,7 +34,8 @@ struct Access {
 
 // The innermost loop `L` of `F`, and what must hold before it for its accesses to
 // be in bounds: that `Predicates` do, the first of each of `AtMost` is no greater
-// than the second, and `Ends` are within their memories.
+// than the second, each of `AtLeast` is as large as that, and `Ends` are within their
+// memories.
 class LoopBounds {
 public:
   llvm::Function &F;
@@ -47,8 +48,9 @@ public:
   bool Counted = false; // so many are taken, but it takes this check to know
   llvm::SmallVector<const llvm::SCEVPredicate *, 4> Predicates;
   llvm::SmallSetVector<std::pair<const llvm::SCEV *, const llvm::SCEV *>, 4> AtMost;
+  llvm::MapVector<const llvm::SCEV *, uint64_t> AtLeast;
   // By memory and variable part of the end: the largest constant part.
-  llvm::MapVector<std::pair<uint64_t, const llvm::SCEV *>, uint64_t> Ends;
+  llvm::MapVector<std::pair<uint64_t, const llvm::SCEV *>, int64_t> Ends;
   llvm::SmallVector<Access, 16> Accesses;
   bool Stores = false, Vectors = false;
   uint64_t Instructions = 0;
@@ -64,6 +66,7 @@ private:
   const llvm::SCEV *number(uint64_t N) { return SE.getConstant(I64, N); }
   bool countIterations();
   const llvm::SCEV *countUpTo();
+  void demand(const llvm::SCEV *Less, const llvm::SCEV *More);
   bool proveAccess(llvm::Instruction &I);
   void addEnd(uint64_t Memory, const llvm::SCEV *End);
   std::optional<uint64_t> memory(const llvm::Value *Root) const;

@@ -97,6 +97,9 @@ private:
     for (auto &[Less, More] : Bounds.AtMost)
       if (!Expands(Less) || !Expands(More))
         return nullptr;
+    for (auto &[More, Least] : Bounds.AtLeast)
+      if (!Expands(More))
+        return nullptr;
     for (auto &[Memory, Largest] : Bounds.Ends)
       if (!Expands(Memory.second))
         return nullptr;
@@ -116,12 +119,14 @@ private:
     for (auto &[Less, More] : Bounds.AtMost)
       Demand(B.CreateICmpULE(Expander.expandCodeFor(Less, I64, End),
                              Expander.expandCodeFor(More, I64, End)));
+    for (auto &[More, Least] : Bounds.AtLeast)
+      Demand(B.CreateICmpUGE(Expander.expandCodeFor(More, I64, End), B.getInt64(Least)));
     DenseMap<uint64_t, Value *> Lengths;
     for (auto &[Key, Constant] : Bounds.Ends) {
       Value *&Length = Lengths[Key.first];
       if (!Length)
         Length = loadLength(B, Key.first);
-      const SCEV *Whole = SE.getAddExpr(Key.second, SE.getConstant(I64, Constant));
+      const SCEV *Whole = SE.getAddExpr(Key.second, SE.getConstant(I64, Constant, true));
       Demand(B.CreateICmpULE(Expander.expandCodeFor(Whole, I64, End), Length));
     }
     if (!Bounds.Predicates.empty()) {
