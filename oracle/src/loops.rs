@@ -160,8 +160,9 @@ fn function(random: &mut Random, index: usize) -> String {
         r#"
     (func (export "{index}") (param $a i32) (param $b i32) (param $n i32) (param $x i32)
         (result i64) (local $i i32) (local $j i32) (local $p i32) (local $q i32) (local $s i64)
-        (local $v v128)
+        (local $f i32) (local $v v128)
         (local.set $p (local.get $a)) (local.set $q (local.get $b))
+        (local.set $f (local.get $a))
         {body}
         (i32.store offset=4 (local.get $b) (local.get $x))
         (i64.xor (local.get $s) (i64x2.extract_lane 1 (local.get $v))))"#
@@ -291,6 +292,17 @@ fn vector(random: &mut Random, depth: u32) -> String {
     }
 }
 
+/// A load from where the one before it, of `$f`, pointed; most stay in the memory.
+fn follow(random: &mut Random) -> String {
+    let load = one_of(random, &["i32.load", "i32.load16_u", "i32.load offset=16"]);
+    let mask = pick(random, &[0xfff, 0xffff, 0xffff, 0x1_1fff]);
+    format!(
+        "(local.set $f (i32.and (i32.add ({load} (local.get $f)) (local.get $i))
+                (i32.const {mask})))
+         (local.set $s (i64.xor (local.get $s) (i64.extend_i32_u (local.get $f))))"
+    )
+}
+
 /// A load or a store of `what` at a random address.
 fn access(random: &mut Random, what: &str, size: i32) -> String {
     let offset = pick(random, &[0, 0, 0, 4, 8, 16, 1000, 0xfff8]);
@@ -309,7 +321,7 @@ fn statement(random: &mut Random, size: i32) -> String {
         (8, _) => ("f64.load", "f64.store", "f64.copysign"),
         _ => ("v128.load", "v128.store", "i32x4.add"),
     };
-    match random.below(16) {
+    match random.below(17) {
         _ if size == 16 && random.below(4) != 0 => {
             let of = vector(random, 2);
             format!("({} {of})", access(random, store, size))
@@ -356,6 +368,7 @@ fn statement(random: &mut Random, size: i32) -> String {
             let set = "(global.set $count (i32.wrap_i64 (local.get $s)))";
             one_of(random, &["(call $touch)", set, &peek]).to_owned()
         }
+        15 => follow(random),
         _ => format!("({} (i32.wrap_i64 (local.get $s)))", access(random, "i32.store8", size)),
     }
 }
