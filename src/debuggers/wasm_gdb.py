@@ -375,7 +375,7 @@ table never changes."""
 
     def fixed(self, index):
         """Where a table that never changes is in the file: for each element, how far
-        its code is from there, and a type."""
+        its code is from there, then for each a type."""
         file = innermost().find_sal().symtab.objfile
         symbol = file.lookup_static_symbol(f"wasm2so.table.{index}")
         return symbol and symbol.value()
@@ -383,7 +383,7 @@ table never changes."""
     def name(self, table, fixed, place):
         if fixed:
             _, last = fixed.type.range()
-            distance = int(fixed[2 * place]) if 2 * place < last else 0
+            distance = int(fixed[place]) if 2 * place < last else 0
             code = distance and int(fixed.address) + distance
         else:
             element = table[place]

@@ -258,13 +258,14 @@ table never changes."""
 
     def fixed(self, index):
         """Where a table that never changes is in the file: for each element, how far
-        its code is from there, and a type."""
+        its code is from there, then for each a type."""
         target, module = self.context.GetTarget(), self.innermost().GetModule()
         return next(iter(module.FindGlobalVariables(target, f"wasm2so.table.{index}", 1)), None)
 
     def code(self, table, fixed, place):
         if fixed:
-            distance = fixed.GetChildAtIndex(2 * place).GetValueAsSigned()
+            known = 2 * place < fixed.GetNumChildren()
+            distance = known and fixed.GetChildAtIndex(place).GetValueAsSigned()
             return distance and fixed.GetLoadAddress() + distance
         element = table.GetChildAtIndex(place, lldb.eNoDynamicValues, True)
         entries = [element.GetChildMemberWithName(name) for name in ("local_code", "code")]

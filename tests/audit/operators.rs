@@ -108,5 +108,7 @@ pub fn reads_instance(operator: &Operator<'_>) -> bool {
                 | Operator::TableSize { .. }
                 | Operator::TableSet { .. }
                 | Operator::RefFunc { .. }
+                // The check before it compares the memory's size.
+                | Operator::Loop { .. }
         )
 }

@@ -44,8 +44,9 @@ SmallVector<LoadInst *, 4> followers(const Loop &L) {
       // A call takes longer than what there is to win.
       if (++Count > MostInstructions || (isa<CallBase>(I) && !isa<IntrinsicInst>(I)))
         return {};
+      // Of one that is proved, the address space tells what it is (see codegen.cpp).
       auto *Load = dyn_cast<LoadInst>(&I);
-      if (Load && Load->getPointerAddressSpace() == MemoryInGs)
+      if (Load && Load->isVolatile() && Load->getPointerAddressSpace() == MemoryInGs)
         Found.push_back(Load);
     }
   erase_if(Found, [&](LoadInst *Load) { return !followsItself(*Load, L); });
