@@ -197,7 +197,7 @@ fn bulk_operations_and_results_in_memory() {
     );
     let wasm = support::wat(&text);
     for level in [OptLevel::O0, OptLevel::O1, OptLevel::O2, OptLevel::O3] {
-        for cpu in ["x86-64-v2", "x86-64-v3", "native"] {
+        for cpu in ["x86-64-v2", "sandybridge", "x86-64-v3", "native"] {
             let name = format!("bulk at {level:?} for {cpu}");
             let options = Options { cpu: cpu.to_owned(), ..options(level, true) };
             audit(&wasm, &compile(&wasm, &name, &options), &name);

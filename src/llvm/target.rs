@@ -88,6 +88,11 @@ const UNCHECKED: &[&str] = &[
     "zu",
 ];
 
+/// What LLVM knows of processors that is not used: where loads of 32 bytes are slow
+/// (Sandy Bridge, Ivy Bridge), it splits those of a `memory.copy` and loses whose
+/// they are.
+const UNWANTED: &[&str] = &["slow-unaligned-mem-32"];
+
 impl Cpu {
     /// `native`, or one of LLVM's processor names.
     ///
@@ -114,7 +119,8 @@ impl Cpu {
         if !available.iter().any(|f| f == "sse4.1") {
             return Err(Error::Cpu { name: name.to_owned(), problem: "it lacks SSE4.1" });
         }
-        for feature in UNCHECKED.iter().filter(|f| available.iter().any(|a| a == *f)) {
+        let unused = UNCHECKED.iter().chain(UNWANTED);
+        for feature in unused.filter(|f| available.iter().any(|a| a == *f)) {
             let comma = if cpu.features.is_empty() { "" } else { "," };
             cpu.features += &format!("{comma}-{feature}");
         }
