@@ -90,6 +90,11 @@ impl Fields {
         is_within(&self.operands, offset, size)
     }
 
+    /// Whether it is reading the size of a memory.
+    pub fn is_memory_size(&self, offset: u64, size: usize) -> bool {
+        offset == offset_of!(VmMemoryState, byte_len) as u64 && size == 8
+    }
+
     /// Whether it is reading any field.
     pub fn is_any(&self, offset: u64, size: usize) -> bool {
         self.is_operand(offset, size) || is_within(&self.others, offset, size)

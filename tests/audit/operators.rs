@@ -108,7 +108,5 @@ pub fn reads_instance(operator: &Operator<'_>) -> bool {
                 | Operator::TableSize { .. }
                 | Operator::TableSet { .. }
                 | Operator::RefFunc { .. }
-                // The check before it compares the memory's size.
-                | Operator::Loop { .. }
         )
 }

@@ -44,9 +44,8 @@ SmallVector<LoadInst *, 4> followers(const Loop &L) {
       // A call takes longer than what there is to win.
       if (++Count > MostInstructions || (isa<CallBase>(I) && !isa<IntrinsicInst>(I)))
         return {};
-      // Of one that is proved, the address space tells what it is (see codegen.cpp).
       auto *Load = dyn_cast<LoadInst>(&I);
-      if (Load && Load->isVolatile() && Load->getPointerAddressSpace() == MemoryInGs)
+      if (Load && Load->getPointerAddressSpace() == MemoryInGs)
         Found.push_back(Load);
     }
   erase_if(Found, [&](LoadInst *Load) { return !followsItself(*Load, L); });
@@ -65,9 +64,7 @@ PreservedAnalyses ChasePointers::run(Function &F, FunctionAnalysisManager &FAM) 
       continue;
     IRBuilder<> B(DT[L->getHeader()]->getIDom()->getBlock()->getTerminator());
     B.SetCurrentDebugLocation(DebugLoc());
-    Value *Field = B.CreateConstInBoundsGEP1_64(B.getInt8Ty(), F.getArg(0), Memories.first);
-    LoadInst *Base = B.CreateLoad(B.getPtrTy(), Field);
-    Base->setMetadata(LLVMContext::MD_invariant_load, MDNode::get(F.getContext(), {}));
+    LoadInst *Base = loadPointer(B, Memories.first);
     for (LoadInst *Load : Loads) {
       B.SetInsertPoint(Load);
       Value *Offset = B.CreatePtrToInt(Load->getPointerOperand(), B.getInt64Ty());

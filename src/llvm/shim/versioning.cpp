@@ -27,6 +27,14 @@ using namespace llvm;
 
 namespace wasm2so {
 
+LoadInst *loadPointer(IRBuilder<> &B, uint64_t Offset) {
+  Value *Instance = B.GetInsertBlock()->getParent()->getArg(0);
+  Value *Field = B.CreateConstInBoundsGEP1_64(B.getInt8Ty(), Instance, Offset);
+  LoadInst *Pointer = B.CreateLoad(B.getPtrTy(), Field);
+  Pointer->setMetadata(LLVMContext::MD_invariant_load, MDNode::get(B.getContext(), {}));
+  return Pointer;
+}
+
 MDNode *provedScopes(LLVMContext &Context) {
   MDString *Name = MDString::get(Context, "wasm2so.proved");
   MDNode *Domain = MDNode::get(Context, {Name});
@@ -94,14 +102,19 @@ private:
     Instruction *End = L.getLoopPreheader()->getTerminator();
     SCEVExpander Expander(SE, "bounds");
     auto Expands = [&](const SCEV *S) { return Expander.isSafeToExpandAt(S, End); };
+    // What must be no greater than what; where that is null, than the memory's size.
+    SmallVector<std::tuple<const SCEV *, const SCEV *, uint64_t>, 12> Ordered;
     for (auto &[Less, More] : Bounds.AtMost)
-      if (!Expands(Less) || !Expands(More))
-        return nullptr;
+      Ordered.push_back({Less, More, 0});
     for (auto &[More, Least] : Bounds.AtLeast)
-      if (!Expands(More))
-        return nullptr;
-    for (auto &[Memory, Largest] : Bounds.Ends)
-      if (!Expands(Memory.second))
+      Ordered.push_back({SE.getConstant(I64, Least), More, 0});
+    for (auto &[Key, Constant] : Bounds.Ends) {
+      auto &[Memory, End] = Key;
+      const SCEV *Whole = SE.getAddExpr(End, SE.getConstant(I64, Constant, true));
+      Ordered.push_back({Whole, nullptr, Memory});
+    }
+    for (auto &[Less, More, Memory] : Ordered)
+      if (!Expands(Less) || (More && !Expands(More)))
         return nullptr;
     for (Access &A : Bounds.Accesses)
       if (!Expands(A.Offset.Start) || !Expands(A.Offset.Step))
@@ -116,18 +129,13 @@ private:
     B.SetCurrentDebugLocation(DebugLoc());
     Value *Holds = B.getTrue();
     auto Demand = [&](Value *Condition) { Holds = B.CreateAnd(Holds, Condition); };
-    for (auto &[Less, More] : Bounds.AtMost)
-      Demand(B.CreateICmpULE(Expander.expandCodeFor(Less, I64, End),
-                             Expander.expandCodeFor(More, I64, End)));
-    for (auto &[More, Least] : Bounds.AtLeast)
-      Demand(B.CreateICmpUGE(Expander.expandCodeFor(More, I64, End), B.getInt64(Least)));
     DenseMap<uint64_t, Value *> Lengths;
-    for (auto &[Key, Constant] : Bounds.Ends) {
-      Value *&Length = Lengths[Key.first];
-      if (!Length)
-        Length = loadLength(B, Key.first);
-      const SCEV *Whole = SE.getAddExpr(Key.second, SE.getConstant(I64, Constant, true));
-      Demand(B.CreateICmpULE(Expander.expandCodeFor(Whole, I64, End), Length));
+    for (auto &[Less, More, Memory] : Ordered) {
+      Value *Smaller = Expander.expandCodeFor(Less, I64, End);
+      Value *&Larger = Lengths[Memory];
+      if (!More && !Larger)
+        Larger = loadLength(B, Memory);
+      Demand(B.CreateICmpULE(Smaller, More ? Expander.expandCodeFor(More, I64, End) : Larger));
     }
     if (!Bounds.Predicates.empty()) {
       SCEVUnionPredicate All(Bounds.Predicates, SE);
@@ -139,10 +147,7 @@ private:
   // The current size in bytes of memory `Index`.
   Value *loadLength(IRBuilder<> &B, uint64_t Index) {
     const Wasm2soMemories &Memories = Bounds.Memories;
-    uint64_t Field = Memories.first + Index * Memories.stride + Memories.state;
-    Value *Address = B.CreateConstInBoundsGEP1_64(B.getInt8Ty(), F.getArg(0), Field);
-    LoadInst *State = B.CreateLoad(B.getPtrTy(), Address);
-    State->setMetadata(LLVMContext::MD_invariant_load, MDNode::get(F.getContext(), {}));
+    Value *State = loadPointer(B, Memories.first + Index * Memories.stride + Memories.state);
     Value *Length = B.CreateConstInBoundsGEP1_64(B.getInt8Ty(), State, Memories.length);
     return B.CreateLoad(I64, Length);
   }

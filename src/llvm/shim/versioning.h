@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "llvm/IR/Instruction.h"
+#include "llvm/IR/IRBuilder.h"
 #include "llvm/IR/PassManager.h"
 
 #include <cstdint>
@@ -35,6 +35,9 @@ public:
 
   llvm::PreservedAnalyses run(llvm::Function &F, llvm::FunctionAnalysisManager &FAM);
 };
+
+// A pointer that the instance has `Offset` bytes from its start, always the same one.
+llvm::LoadInst *loadPointer(llvm::IRBuilder<> &B, uint64_t Offset);
 
 // The alias scopes of an access that was proved in bounds: what tells it, in
 // machine code, from accesses of other things.
