@@ -43,6 +43,7 @@ fn main() {
                 "link",
                 "narrowing",
                 "optimise",
+                "reducing",
                 "sitevalues",
                 "vanishing",
                 "variableflow",

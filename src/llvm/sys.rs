@@ -34,6 +34,8 @@ const LLVM_OPTIONS: &[&str] = &[
     // location.
     "-simplifycfg-hoist-common=false",
     "-enable-tail-merge=0",
+    // It is `reduce-versioned`, where it pays.
+    "-disable-lsr",
     "-use-unknown-locations=Enable",
     // gdb believes that an index of names is complete, and finds no address
     // without one of addresses; without either it makes its own.

@@ -9,7 +9,7 @@ use inkwell::module::Module;
 use inkwell::targets::{
     CodeModel, RelocMode, Target, TargetMachine, TargetMachineOptions, TargetTriple,
 };
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use wasm2so_abi::WASM_PAGE_SIZE;
 
 /// The only target for now.
@@ -182,19 +182,20 @@ const OPTIMISE: &str = "\
     loop(indvars,loop-deletion,loop-unroll-full),\
     gvn,dse,adce,\
     LOOPS\
-    simplifycfg,instcombine<no-verify-fixpoint>,fast-conversions,chase-pointers),\
+    simplifycfg,instcombine<no-verify-fixpoint>,fast-conversions,chase-pointers,\
+    reduce-versioned),\
     globaldce";
 
 /// Passes for functions in which `version-loops` has made accesses plain, which
 /// the passes before could do nothing with: loops over scalars become ones over
 /// vectors, loops over wasm's vectors ones over the processor's.
-const VERSIONED: &CStr = c"\
+const VERSIONED: &str = "\
     early-cse<memssa>,instcombine<no-verify-fixpoint>,\
     loop-mssa(licm<allowspeculation>),gvn,\
     widen-vectors,loop-vectorize,loop-load-elim,\
     instcombine<no-verify-fixpoint>,simplifycfg,\
     slp-vectorizer,vector-combine,early-cse<memssa>,\
-    instcombine<no-verify-fixpoint>,loop-mssa(licm<allowspeculation>)";
+    instcombine<no-verify-fixpoint>,loop-mssa(licm<allowspeculation>),loop-unroll";
 
 /// Runs the passes of `level` on a part, `llvm`, of `module`.
 ///
@@ -206,15 +207,19 @@ pub fn optimise(
     machine: &TargetMachine,
     level: OptLevel,
 ) -> Result<(), Error> {
+    let versions = match level {
+        OptLevel::O0 | OptLevel::Og | OptLevel::O1 => "",
+        OptLevel::O2 | OptLevel::O3 => "version-loops,",
+    };
     let pipeline = match level {
         OptLevel::O0 | OptLevel::Og => "default<O0>".to_owned(),
-        OptLevel::O1 => OPTIMISE.replace("LOOPS", ""),
-        OptLevel::O2 => OPTIMISE.replace("LOOPS", "version-loops,loop-unroll<O2>,"),
-        OptLevel::O3 => OPTIMISE.replace("LOOPS", "version-loops,loop-unroll<O3>,"),
+        _ => OPTIMISE.replace("LOOPS", versions),
     };
-    let pipeline = CString::new(pipeline).expect("no NUL");
+    // LLVM's name of a level is ours.
+    let versioned = format!("{VERSIONED}<{level:?}>");
+    let [pipeline, versioned] = [pipeline, versioned].map(|p| CString::new(p).expect("no NUL"));
     let minimums: Vec<u64> =
         module.memories.iter().map(|memory| memory.limits.min * WASM_PAGE_SIZE).collect();
-    sys::optimise(llvm, machine, [&pipeline, VERSIONED], &module.vm_layout(), &minimums)
+    sys::optimise(llvm, machine, [&pipeline, &versioned], &module.vm_layout(), &minimums)
         .map_err(Error::Llvm)
 }

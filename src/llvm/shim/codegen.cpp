@@ -11,6 +11,7 @@
 #include "variables.h"
 #include "versioning.h"
 
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Analysis/RuntimeLibcallInfo.h"
 #include "llvm/Analysis/TargetLibraryInfo.h"
 #include "llvm/CodeGen/CodeGenTargetMachineImpl.h"
@@ -25,7 +26,6 @@
 #include "llvm/IR/Instructions.h"
 #include "llvm/IR/LegacyPassManager.h"
 #include "llvm/IR/MDBuilder.h"
-#include "llvm/IR/OptBisect.h"
 #include "llvm/IR/Module.h"
 #include "llvm/MC/MCSubtargetInfo.h"
 #include "llvm/MC/TargetRegistry.h"
@@ -268,22 +268,25 @@ private:
 
 char StampPass::ID = 0;
 
-// Runs what keeps variables from changing code around the pass where they would.
-// And leaves out the passes that the context's gate refuses (see gate.cpp). They
-// would skip every function themselves, but not before the analyses that they
-// require had run.
-class GatedPassManager : public legacy::PassManager {
-  const OptPassGate &Gate;
+// Passes after which code is larger or as fast as before, or changes with what is
+// there for debuggers.
+bool isLeftOut(StringRef Pass) {
+  return StringSwitch<bool>(Pass)
+      // It counts that as instructions between a `lea` and its use.
+      .Case("X86 LEA Fixup", true)
+      // Constants that take 64 bits are rare in wasm; those of addresses are part of them.
+      .Case("Constant Hoisting", true)
+      .Cases({"Machine Copy Propagation Pass", "Machine Late Instructions Cleanup Pass"}, true)
+      .Cases({"X86 Domain Reassignment Pass", "X86 Byte/Word Instruction Fixup"}, true)
+      .Default(false);
+}
 
+// Leaves out passes, and runs what keeps variables from changing code around the one
+// where they would.
+class CodegenPasses : public legacy::PassManager {
 public:
-  explicit GatedPassManager(const OptPassGate &Gate) : Gate(Gate) {}
-
   void add(Pass *P) override {
-    if (Gate.isEnabled() && !Gate.shouldRunPass(P->getPassName(), "module"))
-      return delete P;
-    // It counts what is there for debuggers as instructions between a `lea` and its
-    // use, and so decides otherwise where there are variables.
-    if (P->getPassName() == "X86 LEA Fixup")
+    if (isLeftOut(P->getPassName()))
       return delete P;
     auto [Before, After] = wasm2so::hideVariables(P->getPassName());
     if (Before)
@@ -322,7 +325,7 @@ extern "C" int wasm2so_emit(LLVMModuleRef ModuleRef, LLVMTargetMachineRef Machin
   raw_string_ostream ComplaintStream(ComplaintText);
 
   // The steps of CodeGenTargetMachineImpl::addPassesToEmitFile, plus ours.
-  GatedPassManager PM(M.getContext().getOptPassGate());
+  CodegenPasses PM;
   // Without these, code generation knows of no memcpy and expands it to loops.
   PM.add(new TargetLibraryInfoWrapperPass(TM.getTargetTriple()));
   PM.add(new RuntimeLibraryInfoWrapper(TM.getTargetTriple()));

@@ -12,8 +12,7 @@ namespace {
 
 // Passes whose time grows with the square of the number of loops or blocks:
 // those over scalar evolution, which forgets everything at each change, and over
-// lazy value information. The optimiser's go by their names in a pipeline, the
-// code generator's by their descriptions.
+// lazy value information. They go by their names in a pipeline.
 class LinearTime : public OptPassGate {
 public:
   bool isEnabled() const override { return true; }
@@ -22,7 +21,7 @@ public:
     return !StringSwitch<bool>(Pass)
                 .Cases({"indvars", "loop-unroll", "loop-unroll-full", "loop-deletion"}, true)
                 .Cases({"jump-threading", "correlated-propagation", "version-loops"}, true)
-                .Cases({"Canonicalize Freeze Instructions in Loops", "Loop Strength Reduction"}, true)
+                .Cases({"canon-freeze", "loop-reduce"}, true)
                 .Default(false);
   }
 };

@@ -3,6 +3,7 @@
 #include "chasing.h"
 #include "conversions.h"
 #include "narrowing.h"
+#include "reducing.h"
 #include "vanishing.h"
 #include "versioning.h"
 #include "widening.h"
@@ -20,8 +21,9 @@
 using namespace llvm;
 
 // Runs the passes of `Pipeline`, in LLVM's notation, on `ModuleRef`. In it,
-// `fast-conversions`, `chase-pointers`, `widen-vectors` and `version-loops` are ours;
-// after the last the passes of `Versioned` run on the functions that it changed.
+// `fast-conversions`, `chase-pointers`, `widen-vectors`, `version-loops` and
+// `reduce-versioned` are ours; after `version-loops` the passes of `Versioned` run on the
+// functions that it changed.
 //
 // Returns null, or what LLVM says of the notation.
 extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
@@ -56,6 +58,10 @@ extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
         }
         if (Name == "chase-pointers") {
           Passes.addPass(wasm2so::ChasePointers(*Memories));
+          return true;
+        }
+        if (Name == "reduce-versioned") {
+          Passes.addPass(wasm2so::ReduceVersioned());
           return true;
         }
         if (Name == "widen-vectors") {

@@ -1,6 +1,5 @@
 #include "variables.h"
 
-#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/CodeGen/MachineFunctionPass.h"
@@ -9,37 +8,18 @@
 #include "llvm/CodeGen/TargetInstrInfo.h"
 #include "llvm/CodeGen/TargetSubtargetInfo.h"
 #include "llvm/IR/DebugInfoMetadata.h"
-#include "llvm/IR/DebugProgramInstruction.h"
-#include "llvm/IR/Function.h"
 #include "llvm/IR/Metadata.h"
-#include "llvm/IR/ValueHandle.h"
 #include <memory>
 
 using namespace llvm;
 
 namespace {
 
-// The values of the variables of the function at hand, which follow what becomes
-// of them.
-using Values = DenseMap<const DbgVariableRecord *, SmallVector<WeakTrackingVH, 1>>;
-
 template <typename Visitor> void forEachRecord(Function &F, Visitor Visit) {
   for (BasicBlock &Block : F)
     for (Instruction &I : Block)
       for (DbgVariableRecord &Record : filterDbgVars(I.getDbgRecordRange()))
         Visit(Record);
-}
-
-void hide(Function &F, Values &Hidden) {
-  Hidden.clear();
-  forEachRecord(F, [&](DbgVariableRecord &Record) {
-    if (!Record.isDbgValue() || Record.isKillLocation())
-      return;
-    auto &Kept = Hidden[&Record];
-    for (Value *V : Record.location_ops())
-      Kept.push_back(V);
-    Record.setKillLocation();
-  });
 }
 
 void restore(DbgVariableRecord &Record, ArrayRef<WeakTrackingVH> Kept) {
@@ -54,38 +34,7 @@ void restore(DbgVariableRecord &Record, ArrayRef<WeakTrackingVH> Kept) {
     Record.setRawLocation(DIArgList::get(Values.front()->getValue()->getContext(), Values));
 }
 
-void show(Function &F, Values &Hidden) {
-  forEachRecord(F, [&](DbgVariableRecord &Record) {
-    if (auto Found = Hidden.find(&Record); Found != Hidden.end())
-      restore(Record, Found->second);
-  });
-  Hidden.clear();
-}
-
-// Hides or shows. Changes nothing that an analysis looks at.
-class ValuesStep : public FunctionPass {
-  void (*Act)(Function &, Values &);
-  std::shared_ptr<Values> Hidden;
-
-public:
-  static char ID;
-
-  ValuesStep(void (*Act)(Function &, Values &), std::shared_ptr<Values> Hidden)
-      : FunctionPass(ID), Act(Act), Hidden(std::move(Hidden)) {}
-
-  StringRef getPassName() const override { return "Hide or show the values of variables"; }
-
-  void getAnalysisUsage(AnalysisUsage &AU) const override { AU.setPreservesAll(); }
-
-  bool runOnFunction(Function &F) override {
-    Act(F, *Hidden);
-    return true;
-  }
-};
-
-char ValuesStep::ID = 0;
-
-// The same for machine code: the registers of variables.
+// The registers of the variables of the function at hand.
 using Registers = DenseMap<const MachineInstr *, SmallVector<Register, 1>>;
 
 template <typename Visitor> void forEachRegister(MachineInstr &MI, Visitor Visit) {
@@ -250,11 +199,25 @@ char EndVariables::ID = 0;
 
 } // namespace
 
+wasm2so::HiddenVariables::HiddenVariables(Function &F) : F(F) {
+  forEachRecord(F, [&](DbgVariableRecord &Record) {
+    if (!Record.isDbgValue() || Record.isKillLocation())
+      return;
+    auto &Kept = Values[&Record];
+    for (Value *V : Record.location_ops())
+      Kept.push_back(V);
+    Record.setKillLocation();
+  });
+}
+
+wasm2so::HiddenVariables::~HiddenVariables() {
+  forEachRecord(F, [&](DbgVariableRecord &Record) {
+    if (auto Found = Values.find(&Record); Found != Values.end())
+      restore(Record, Found->second);
+  });
+}
+
 std::pair<Pass *, Pass *> wasm2so::hideVariables(StringRef PassName) {
-  if (PassName == "Loop Strength Reduction") {
-    auto Hidden = std::make_shared<Values>();
-    return {new ValuesStep(hide, Hidden), new ValuesStep(show, Hidden)};
-  }
   if (PassName == "Shrink Wrapping analysis") {
     auto Hidden = std::make_shared<Registers>();
     return {new RegistersStep(hide, Hidden), new RegistersStep(show, Hidden)};

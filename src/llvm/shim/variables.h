@@ -2,20 +2,34 @@
 
 #pragma once
 
+#include "llvm/ADT/DenseMap.h"
 #include "llvm/ADT/StringRef.h"
+#include "llvm/IR/DebugProgramInstruction.h"
+#include "llvm/IR/Function.h"
+#include "llvm/IR/ValueHandle.h"
 #include "llvm/Pass.h"
 
 #include <utility>
 
 namespace wasm2so {
 
+// While it lives, the variables of a function have no values. One whose value is
+// removed meanwhile stays without.
+class HiddenVariables {
+  llvm::Function &F;
+  llvm::DenseMap<const llvm::DbgVariableRecord *, llvm::SmallVector<llvm::WeakTrackingVH, 1>>
+      Values;
+
+public:
+  explicit HiddenVariables(llvm::Function &F);
+  ~HiddenVariables();
+};
+
 // Two passes to run before and after the pass of this name, or nulls: from the
-// one to the other, variables have no values.
+// one to the other, variables are in no registers.
 //
-// Loop strength reduction asks scalar evolution about the values of variables, and
-// shrink wrapping takes them for uses of registers, so that both decide otherwise
-// where there are any. A variable whose value such a pass removes stays without
-// one.
+// Shrink wrapping takes them for uses of registers, so that it decides otherwise
+// where there are any.
 std::pair<llvm::Pass *, llvm::Pass *> hideVariables(llvm::StringRef PassName);
 
 // A pass to run last, for variables whose values are gone.

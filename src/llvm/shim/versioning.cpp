@@ -27,6 +27,14 @@ using namespace llvm;
 
 namespace wasm2so {
 
+namespace {
+
+constexpr const char *VersionedMark = "wasm2so-versioned";
+
+} // namespace
+
+bool isVersioned(const Function &F) { return F.hasFnAttribute(VersionedMark); }
+
 LoadInst *loadPointer(IRBuilder<> &B, uint64_t Offset) {
   Value *Instance = B.GetInsertBlock()->getParent()->getArg(0);
   Value *Field = B.CreateConstInBoundsGEP1_64(B.getInt8Ty(), Instance, Offset);
@@ -300,6 +308,7 @@ PreservedAnalyses VersionLoops::run(Function &F, FunctionAnalysisManager &FAM) {
       }
   if (!Versioned)
     return Simplified ? PreservedAnalyses::none() : PreservedAnalyses::all();
+  F.addFnAttr(VersionedMark);
   FAM.invalidate(F, PreservedAnalyses::none());
   Then.run(F, FAM);
   return PreservedAnalyses::none();

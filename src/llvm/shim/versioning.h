@@ -24,7 +24,7 @@ constexpr unsigned MemoryInGs = 256;
 
 // Versions the innermost loops of a function in which every access to linear
 // memory can be proved in bounds by a check before the loop, and runs `Then` on
-// functions in which it did.
+// functions in which it did, which `isVersioned` tells from then on.
 class VersionLoops : public llvm::PassInfoMixin<VersionLoops> {
   Wasm2soMemories Memories;
   llvm::FunctionPassManager Then;
@@ -35,6 +35,8 @@ public:
 
   llvm::PreservedAnalyses run(llvm::Function &F, llvm::FunctionAnalysisManager &FAM);
 };
+
+bool isVersioned(const llvm::Function &F);
 
 // A pointer that the instance has `Offset` bytes from its start, always the same one.
 llvm::LoadInst *loadPointer(llvm::IRBuilder<> &B, uint64_t Offset);
