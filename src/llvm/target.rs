@@ -208,13 +208,10 @@ pub fn optimise(
     machine: &TargetMachine,
     level: OptLevel,
 ) -> Result<(), Error> {
-    let versions = match level {
-        OptLevel::O0 | OptLevel::Og | OptLevel::O1 => "",
-        OptLevel::O2 | OptLevel::O3 => "version-loops,",
-    };
     let pipeline = match level {
         OptLevel::O0 | OptLevel::Og => "default<O0>".to_owned(),
-        _ => OPTIMISE.replace("LOOPS", versions),
+        OptLevel::O1 => OPTIMISE.replace("LOOPS", ""),
+        OptLevel::O2 | OptLevel::O3 => OPTIMISE.replace("LOOPS", "version-loops,"),
     };
     // LLVM's name of a level is ours.
     let versioned = format!("{VERSIONED}<{level:?}>");

@@ -19,9 +19,8 @@ public:
 
   bool shouldRunPass(StringRef Pass, StringRef) const override {
     return !StringSwitch<bool>(Pass)
-                .Cases({"indvars", "loop-unroll", "loop-unroll-full", "loop-deletion"}, true)
+                .Cases({"indvars", "loop-unroll-full", "loop-deletion"}, true)
                 .Cases({"jump-threading", "correlated-propagation", "version-loops"}, true)
-                .Cases({"canon-freeze", "loop-reduce"}, true)
                 .Default(false);
   }
 };
