@@ -9,6 +9,12 @@ use wasm2so_abi::{
     VmTableState,
 };
 
+/// Of the state of a memory.
+const MEMORY_SIZE: Range<u64> = {
+    let start = offset_of!(VmMemoryState, byte_len) as u64;
+    start..start + size_of::<u64>() as u64
+};
+
 /// Offsets of fields in whatever they are fields of.
 #[derive(Default)]
 pub struct Fields {
@@ -71,7 +77,7 @@ impl Fields {
             fields.others.push(at(layout.bound(place).0 as usize, 1));
         }
         fields.others.extend([
-            at(offset_of!(VmMemoryState, byte_len), 8),
+            MEMORY_SIZE,
             at(offset_of!(VmTableState, len), 8),
             at(offset_of!(VmFuncRef, code), 8),
             at(offset_of!(VmFuncRef, local_code), 8),
@@ -92,7 +98,7 @@ impl Fields {
 
     /// Whether it is reading the size of a memory.
     pub fn is_memory_size(&self, offset: u64, size: usize) -> bool {
-        offset == offset_of!(VmMemoryState, byte_len) as u64 && size == 8
+        is_within(&[MEMORY_SIZE], offset, size)
     }
 
     /// Whether it is reading any field.

@@ -22,6 +22,7 @@ class HiddenVariables {
 
 public:
   explicit HiddenVariables(llvm::Function &F);
+  HiddenVariables(const HiddenVariables &) = delete;
   ~HiddenVariables();
 };
 

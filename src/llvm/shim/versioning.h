@@ -22,9 +22,10 @@ namespace wasm2so {
 // x86's address space of segment GS, where the base of memory 0 is.
 constexpr unsigned MemoryInGs = 256;
 
-// Versions the innermost loops of a function in which every access to linear
-// memory can be proved in bounds by a check before the loop, and runs `Then` on
-// functions in which it did, which `isVersioned` tells from then on.
+// Versions the innermost loops of a function that may become loops over vectors and in
+// which every access to linear memory can be proved in bounds by a check before the
+// loop, and runs `Then` on functions in which it did, which `isVersioned` tells from
+// then on.
 class VersionLoops : public llvm::PassInfoMixin<VersionLoops> {
   Wasm2soMemories Memories;
   llvm::FunctionPassManager Then;
