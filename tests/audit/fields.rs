@@ -98,7 +98,7 @@ impl Fields {
 
     /// Whether it is reading the size of a memory.
     pub fn is_memory_size(&self, offset: u64, size: usize) -> bool {
-        is_within(&[MEMORY_SIZE], offset, size)
+        MEMORY_SIZE == (offset..offset + size as u64)
     }
 
     /// Whether it is reading any field.
