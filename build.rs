@@ -58,21 +58,15 @@ fn main() {
     println!("cargo:rustc-link-search=native={}", llvm(&config, "--libdir", wanted));
     println!("cargo:rustc-link-lib=static=lldELF");
     println!("cargo:rustc-link-lib=static=lldCommon");
-    // inkwell is told not to link LLVM. LLD names all targets, so all are needed.
-    if env::var_os("CARGO_FEATURE_STATIC_LLVM").is_some() {
-        for library in llvm(&config, "--link-static --libs all", wanted).split(' ') {
-            println!("cargo:rustc-link-lib=static:-bundle={}", library.trim_start_matches("-l"));
-        }
-    } else {
-        println!("cargo:rustc-link-lib=dylib=LLVM-{wanted}");
-    }
+    // inkwell is told not to link LLVM.
+    println!("cargo:rustc-link-lib=dylib=LLVM-{wanted}");
     println!("cargo:rustc-link-lib=dylib=z");
     println!("cargo:rustc-link-lib=dylib=zstd");
 }
 
 /// What `llvm-config` answers.
 fn llvm(config: &str, question: &str, wanted: &str) -> String {
-    match Command::new(config).args(question.split(' ')).output() {
+    match Command::new(config).arg(question).output() {
         Ok(out) if out.status.success() => String::from_utf8_lossy(&out.stdout).trim().to_owned(),
         _ => fail(&format!("{config} was not found"), wanted),
     }

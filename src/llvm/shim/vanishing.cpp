@@ -185,7 +185,8 @@ void forgetLeftLoops(Function &F) {
 void wasm2so::watchVanishing(PassInstrumentationCallbacks &Callbacks) {
   Callbacks.registerBeforeNonSkippedPassCallback([](StringRef Pass, Any IR) {
     const auto *Shown = any_cast<const Function *>(&IR);
-    if (!Shown || !hasVariables(**Shown))
+    // Whether there are variables is asked last: all instructions have to be seen for that.
+    if (!Shown || !(removesBlocks(Pass) || copiesLoops(Pass)) || !hasVariables(**Shown))
       return;
     auto &F = const_cast<Function &>(**Shown);
     if (removesBlocks(Pass))
