@@ -174,6 +174,27 @@ fn the_processor_decides_the_instructions() {
 }
 
 #[test]
+fn divisions_fit_the_divider() {
+    let folder = Folder::new();
+    folder.file(
+        "d.wat",
+        r#"(module (func (export "div") (param i64 i64) (result i64)
+            (i64.div_u (local.get 0) (local.get 1))))"#,
+    );
+    let tries_less = |cpu: &str| {
+        let mut command = support::wasm2so();
+        command.args(["--emit=asm", "--cpu", cpu, "d.wat", "-o", "d.s"]);
+        run(command.current_dir(folder.path())).succeeded();
+        let assembly = String::from_utf8(folder.read("d.s")).expect("text");
+        assert!(assembly.contains("\tdivq"), "{assembly}");
+        assembly.contains("\tdivl")
+    };
+    let slow = ["x86-64-v3", "skylake", "znver2"];
+    let fast = ["icelake-server", "alderlake", "sapphirerapids", "znver3", "znver5"];
+    assert!(slow.into_iter().all(tries_less) && !fast.into_iter().any(tries_less));
+}
+
+#[test]
 fn loops_over_vectors_use_those_of_the_processor() {
     // What it stores, each turn may find again, in this or one of the next.
     let text = r#"(module (memory 1)

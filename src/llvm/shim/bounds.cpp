@@ -54,7 +54,7 @@ const SCEVConstant *constantPart(const SCEV *S) {
 
 } // namespace
 
-bool LoopBounds::prove() {
+bool LoopBounds::scan() {
   if (!L.isLoopSimplifyForm() || !L.isInnermost())
     return false;
   for (BasicBlock *BB : L.blocks()) {
@@ -69,6 +69,10 @@ bool LoopBounds::prove() {
         return false;
     }
   }
+  return true;
+}
+
+bool LoopBounds::prove() {
   if (!countIterations())
     return false;
   for (BasicBlock *BB : L.blocks())

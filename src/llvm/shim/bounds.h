@@ -59,7 +59,11 @@ public:
              llvm::ScalarEvolution &SE)
       : F(F), L(L), SE(SE), Memories(Memories), I64(llvm::Type::getInt64Ty(F.getContext())) {}
 
-  // Whether a check can prove all accesses in bounds; collects what to check.
+  // Whether a check may prove all accesses in bounds, by what kinds of instructions there
+  // are.
+  bool scan();
+
+  // Whether one can, after `scan`; collects what to check.
   bool prove();
 
 private:

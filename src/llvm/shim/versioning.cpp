@@ -68,20 +68,10 @@ constexpr uint64_t NestedLoopRuns = 8;
 constexpr uint64_t MostOfNest = 8;
 constexpr unsigned MostLevels = 6;
 
-// Whether nothing is known yet to keep the loop from becoming one over vectors. To
-// version all others took a tenth to a quarter of the time to compile real programs, of
-// which none ran faster, and made SHA-256 slower.
-bool mayVectorize(const LoopBounds &Bounds, DominatorTree &DT) {
-  Loop &L = Bounds.L;
-  ScalarEvolution &SE = Bounds.SE;
-  // Of one over wasm's vectors, those of the processor hold several.
-  if (Bounds.Vectors)
-    return true;
+// Whether a loop of this form may become one over vectors.
+bool hasVectorForm(Loop &L, ScalarEvolution &SE, DominatorTree &DT) {
   if (L.getExitingBlock() != L.getLoopLatch())
     return false;
-  for (const Access &A : Bounds.Accesses)
-    if (!A.Offset.Exact || (isa<StoreInst>(A.I) && A.Offset.Step->isZero()))
-      return false;
   return all_of(L.getHeader()->phis(), [&](PHINode &Phi) {
     InductionDescriptor Induction;
     RecurrenceDescriptor Reduction;
@@ -91,19 +81,39 @@ bool mayVectorize(const LoopBounds &Bounds, DominatorTree &DT) {
   });
 }
 
+// What is read may be anywhere, as from a table: that is not read by vectors, but the
+// accesses beside it may be put together.
+bool hasVectorStores(const LoopBounds &Bounds) {
+  return all_of(Bounds.Accesses, [](const Access &A) {
+    return isa<LoadInst>(A.I) || (A.Offset.Exact && !A.Offset.Step->isZero());
+  });
+}
+
+// Whether all accesses of the loop can be proved, and nothing is known yet to keep it
+// from becoming one over vectors. To version all others took a tenth to a quarter of
+// the time to compile real programs, of which none ran faster, and made SHA-256 slower.
+bool mayVectorize(LoopBounds &Bounds, DominatorTree &DT) {
+  if (!Bounds.scan())
+    return false;
+  // Of wasm's vectors, those of the processor hold several.
+  if (Bounds.Vectors)
+    return Bounds.prove();
+  // The dearest last.
+  return hasVectorForm(Bounds.L, Bounds.SE, DT) && Bounds.prove() && hasVectorStores(Bounds);
+}
+
 // How many instructions versioning a loop would make faster, as `MostOfFunction`
 // counts them.
 uint64_t worth(LoopBounds Bounds, DominatorTree &DT) {
-  if (!Bounds.prove() || !mayVectorize(Bounds, DT))
+  if (!mayVectorize(Bounds, DT))
     return 0;
   uint64_t Worth = Bounds.Instructions, Inner = Worth;
   const Loop *Outer = Bounds.L.getParentLoop();
   for (unsigned Level = 1; Outer && Level < MostLevels; ++Level, Outer = Outer->getParentLoop()) {
     uint64_t Size = 0;
     for (const BasicBlock *BB : Outer->blocks())
-      Size += BB->size();
-    if (Size > Inner * MostOfNest)
-      break;
+      if ((Size += BB->size()) > Inner * MostOfNest)
+        return Worth;
     Inner = Size;
     Worth *= NestedLoopRuns;
   }
@@ -127,7 +137,7 @@ public:
 
   // Whether it did.
   bool run() {
-    if (!Bounds.prove())
+    if (!Bounds.scan() || !Bounds.prove())
       return false;
     Value *Holds = check();
     if (!Holds)
