@@ -1,7 +1,8 @@
 // Loads whose address depends on what they loaded in the turn of the loop before:
 // walks along lists and trees, tables of states. Nothing else in such a loop takes
-// as long as they do, one after the other, so that each cycle of theirs counts. All
-// others are best left to GS, which takes no register.
+// as long as they do, one after the other, so that each cycle of theirs counts. So
+// does each of a load by which a switch goes that the processor cannot foresee, as
+// that of an interpreter. All others are best left to GS, which takes no register.
 
 #include "chasing.h"
 
@@ -20,23 +21,26 @@ namespace {
 // Instructions in a loop, from which on it has more to wait for than this.
 constexpr unsigned MostInstructions = 200;
 
-// Whether the value of `Load` is part of its address in a later turn of `L`.
-bool followsItself(LoadInst &Load, const Loop &L) {
+// Whether `L` waits for `Load`, whose value is part of its address in a later turn, or
+// of what a switch goes by.
+bool isWaitedFor(LoadInst &Load, const Loop &L) {
   SmallVector<Instruction *, 16> Work{&Load};
   SmallPtrSet<Instruction *, 16> Seen;
   while (!Work.empty())
     for (Use &U : Work.pop_back_val()->uses()) {
       auto *User = cast<Instruction>(U.getUser());
-      if (User == &Load)
+      if (!L.contains(User))
+        continue;
+      if (User == &Load || isa<SwitchInst>(User))
         return true;
-      if (L.contains(User) && Seen.insert(User).second)
+      if (Seen.insert(User).second)
         Work.push_back(User);
     }
   return false;
 }
 
-// The loads of `L` that follow themselves.
-SmallVector<LoadInst *, 4> followers(const Loop &L) {
+// The loads that `L` waits for.
+SmallVector<LoadInst *, 4> waitedFor(const Loop &L) {
   SmallVector<LoadInst *, 4> Found;
   unsigned Count = 0;
   for (BasicBlock *BB : L.blocks())
@@ -48,7 +52,7 @@ SmallVector<LoadInst *, 4> followers(const Loop &L) {
       if (Load && Load->getPointerAddressSpace() == MemoryInGs)
         Found.push_back(Load);
     }
-  erase_if(Found, [&](LoadInst *Load) { return !followsItself(*Load, L); });
+  erase_if(Found, [&](LoadInst *Load) { return !isWaitedFor(*Load, L); });
   return Found;
 }
 
@@ -59,7 +63,7 @@ PreservedAnalyses ChasePointers::run(Function &F, FunctionAnalysisManager &FAM) 
   auto &DT = FAM.getResult<DominatorTreeAnalysis>(F);
   bool Changed = false;
   for (Loop *L : LI.getLoopsInPreorder()) {
-    SmallVector<LoadInst *, 4> Loads = followers(*L);
+    SmallVector<LoadInst *, 4> Loads = waitedFor(*L);
     if (Loads.empty())
       continue;
     IRBuilder<> B(DT[L->getHeader()]->getIDom()->getBlock()->getTerminator());

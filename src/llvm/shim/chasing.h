@@ -1,4 +1,4 @@
-// A pass for loops that follow pointers in linear memory.
+// A pass for loops that follow pointers in linear memory, or interpret what is there.
 
 #pragma once
 
@@ -6,8 +6,9 @@
 
 namespace wasm2so {
 
-// Where a loop waits for what it loaded to load again, has it do so without segment
-// GS, which takes the processor a cycle longer to add than a register.
+// Where a loop waits for what it loaded, to load again or to go where that says, has it
+// load without segment GS, which takes the processor a cycle longer to add than a
+// register.
 class ChasePointers : public llvm::PassInfoMixin<ChasePointers> {
   Wasm2soMemories Memories;
 
