@@ -73,7 +73,7 @@ bool LoopBounds::scan() {
 }
 
 bool LoopBounds::prove() {
-  if (!countIterations())
+  if (!Promising || !countIterations())
     return false;
   for (BasicBlock *BB : L.blocks())
     for (Instruction &I : *BB)

@@ -54,19 +54,18 @@ public:
   llvm::SmallVector<Access, 16> Accesses;
   bool Stores = false, Vectors = false;
   uint64_t Instructions = 0;
+  const bool Promising; // a check may prove all accesses in bounds, by the instructions
 
   LoopBounds(const Wasm2soMemories &Memories, llvm::Function &F, llvm::Loop &L,
              llvm::ScalarEvolution &SE)
-      : F(F), L(L), SE(SE), Memories(Memories), I64(llvm::Type::getInt64Ty(F.getContext())) {}
+      : F(F), L(L), SE(SE), Memories(Memories), I64(llvm::Type::getInt64Ty(F.getContext())),
+        Promising(scan()) {}
 
-  // Whether a check may prove all accesses in bounds, by what kinds of instructions there
-  // are.
-  bool scan();
-
-  // Whether one can, after `scan`; collects what to check.
+  // Whether a check can prove all accesses in bounds; collects what to check.
   bool prove();
 
 private:
+  bool scan();
   const llvm::SCEV *number(uint64_t N) { return SE.getConstant(I64, N); }
   bool countIterations();
   const llvm::SCEV *countUpTo();

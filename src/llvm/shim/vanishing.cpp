@@ -185,13 +185,14 @@ void forgetLeftLoops(Function &F) {
 void wasm2so::watchVanishing(PassInstrumentationCallbacks &Callbacks) {
   Callbacks.registerBeforeNonSkippedPassCallback([](StringRef Pass, Any IR) {
     const auto *Shown = any_cast<const Function *>(&IR);
+    bool Removes = removesBlocks(Pass), Copies = copiesLoops(Pass);
     // Whether there are variables is asked last: all instructions have to be seen for that.
-    if (!Shown || !(removesBlocks(Pass) || copiesLoops(Pass)) || !hasVariables(**Shown))
+    if (!Shown || !(Removes || Copies) || !hasVariables(**Shown))
       return;
     auto &F = const_cast<Function &>(**Shown);
-    if (removesBlocks(Pass))
+    if (Removes)
       Saying(F).repeat();
-    if (copiesLoops(Pass))
+    if (Copies)
       forgetLeftLoops(F);
   });
 }

@@ -93,7 +93,7 @@ bool hasVectorStores(const LoopBounds &Bounds) {
 // from becoming one over vectors. To version all others took a tenth to a quarter of
 // the time to compile real programs, of which none ran faster, and made SHA-256 slower.
 bool mayVectorize(LoopBounds &Bounds, DominatorTree &DT) {
-  if (!Bounds.scan())
+  if (!Bounds.Promising)
     return false;
   // Of wasm's vectors, those of the processor hold several.
   if (Bounds.Vectors)
@@ -137,7 +137,7 @@ public:
 
   // Whether it did.
   bool run() {
-    if (!Bounds.scan() || !Bounds.prove())
+    if (!Bounds.prove())
       return false;
     Value *Holds = check();
     if (!Holds)
