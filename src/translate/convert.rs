@@ -4,7 +4,7 @@ use super::{FuncTranslator, Result};
 use crate::llvm::intrinsics::Intrinsic;
 use inkwell::FloatPredicate;
 use inkwell::types::{BasicTypeEnum, FloatType, IntType};
-use inkwell::values::InstructionOpcode;
+use inkwell::values::{BasicValueEnum, InstructionOpcode};
 use wasm2so_abi::TrapCode;
 
 /// Whether an integer is signed.
@@ -35,14 +35,23 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
     /// `trunc_sat`: out of range saturates, NaN becomes 0.
     pub(super) fn float_to_int_saturating(&mut self, sign: Sign, to: IntType<'ctx>) -> Result {
         let value = self.pop_float();
+        let value = self.saturate(sign, to.into(), value.into());
+        self.push(value);
+        Ok(())
+    }
+
+    /// A float, or floats, as the next integers of type `to`.
+    pub(super) fn saturate(
+        &self,
+        sign: Sign,
+        to: BasicTypeEnum<'ctx>,
+        value: BasicValueEnum<'ctx>,
+    ) -> BasicValueEnum<'ctx> {
         let intrinsic = match sign {
             Sign::Signed => Intrinsic::FloatToSignedSat,
             Sign::Unsigned => Intrinsic::FloatToUnsignedSat,
         };
-        let value =
-            self.intrinsic(intrinsic, &[to.into(), value.get_type().into()], &[value.into()]);
-        self.push(value);
-        Ok(())
+        self.intrinsic(intrinsic, &[to, value.get_type()], &[value.into()])
     }
 
     /// `trunc`: traps when the truncated value does not fit, or on a NaN.

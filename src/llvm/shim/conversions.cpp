@@ -1,6 +1,6 @@
-// Saturating conversions of scalars. LLVM computes what they are for numbers that
-// are out of range each time; x86's conversion answers those with one number that
-// is never or hardly ever right, which a branch can see that is never taken.
+// Saturating conversions. LLVM computes what scalars are that are out of range each
+// time; x86's conversion answers those with one number that is never or hardly ever
+// right, which a branch can see that is never taken. Vectors it takes apart.
 
 #include "conversions.h"
 
@@ -54,16 +54,43 @@ static void speedUp(IntrinsicInst &Exact) {
   Result->addIncoming(&Exact, End->getParent());
 }
 
+// Clamps the lanes: what is converted is in range.
+static void clamp(IntrinsicInst &Exact) {
+  Value *Number = Exact.getArgOperand(0);
+  Type *From = Number->getType(), *To = Exact.getType();
+  bool Signed = Exact.getIntrinsicID() == Intrinsic::fptosi_sat;
+  unsigned Bits = To->getScalarSizeInBits();
+  APInt Greatest = Signed ? APInt::getSignedMaxValue(Bits) : APInt::getMaxValue(Bits);
+  APInt Least = Signed ? APInt::getSignedMinValue(Bits) : APInt::getZero(Bits);
+  APFloat Highest(From->getScalarType()->getFltSemantics()), Lowest = Highest;
+  bool Fits = Highest.convertFromAPInt(Greatest, Signed, APFloat::rmTowardZero) == APFloat::opOK;
+  Lowest.convertFromAPInt(Least, Signed, APFloat::rmTowardZero);
+
+  IRBuilder<> B(&Exact);
+  Constant *High = ConstantFP::get(From, Highest), *Low = ConstantFP::get(From, Lowest);
+  // What is no number becomes the lowest.
+  Value *Clamped = B.CreateSelect(B.CreateFCmpOGT(Number, Low), Number, Low);
+  Clamped = B.CreateSelect(B.CreateFCmpOLT(Clamped, High), Clamped, High);
+  Value *Result = Signed ? B.CreateFPToSI(Clamped, To) : B.CreateFPToUI(Clamped, To);
+  if (!Fits)
+    Result = B.CreateSelect(B.CreateFCmpOGT(Number, High), ConstantInt::get(To, Greatest), Result);
+  if (Signed)
+    Result = B.CreateSelect(B.CreateFCmpORD(Number, Number), Result, Constant::getNullValue(To));
+  Exact.replaceAllUsesWith(Result);
+  Exact.eraseFromParent();
+}
+
 PreservedAnalyses FastConversions::run(Function &F, FunctionAnalysisManager &) {
   SmallVector<IntrinsicInst *, 8> Found;
   for (Instruction &I : instructions(F))
     if (auto *Call = dyn_cast<IntrinsicInst>(&I);
         Call && (Call->getIntrinsicID() == Intrinsic::fptosi_sat ||
                  Call->getIntrinsicID() == Intrinsic::fptoui_sat) &&
-        (Call->getType()->isIntegerTy(32) || Call->getType()->isIntegerTy(64)))
+        (Call->getType()->getScalarSizeInBits() == 32 ||
+         Call->getType()->getScalarSizeInBits() == 64))
       Found.push_back(Call);
   for (IntrinsicInst *Call : Found)
-    speedUp(*Call);
+    Call->getType()->isVectorTy() ? clamp(*Call) : speedUp(*Call);
   return Found.empty() ? PreservedAnalyses::all() : PreservedAnalyses::none();
 }
 

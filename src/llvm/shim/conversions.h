@@ -6,7 +6,8 @@
 
 namespace wasm2so {
 
-// Makes the fast case of saturating conversions one x86 instruction and a branch.
+// Makes the fast case of saturating conversions one x86 instruction and a branch, and
+// keeps those of vectors vectors.
 struct FastConversions : llvm::PassInfoMixin<FastConversions> {
   llvm::PreservedAnalyses run(llvm::Function &F, llvm::FunctionAnalysisManager &FAM);
 };

@@ -3,7 +3,6 @@
 use super::{FuncTranslator, Half, Result};
 use crate::llvm::intrinsics::Intrinsic;
 use crate::translate::convert::Sign;
-use inkwell::FloatPredicate;
 use inkwell::types::VectorType;
 use inkwell::values::{InstructionOpcode, VectorValue};
 
@@ -60,32 +59,10 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
     }
 
     /// `trunc_sat`: out of range saturates, NaN becomes 0, missing lanes are 0.
-    ///
-    /// LLVM's own saturating conversion goes lane by lane on x86, so lanes are
-    /// clamped first, and the clamped ones fit.
     pub(super) fn vector_float_to_int(&mut self, from: VectorType<'ctx>, sign: Sign) -> Result {
         let value = self.pop_vector(from);
-        let (least, greatest, opcode) = match sign {
-            Sign::Signed => (f64::from(i32::MIN), f64::from(i32::MAX), InstructionOpcode::FPToSI),
-            Sign::Unsigned => (0.0, f64::from(u32::MAX), InstructionOpcode::FPToUI),
-        };
-        // As an f32 the greatest integer would be rounded up, out of range.
-        let is_f32 = from == self.cx.types.f32x4;
-        let highest = if is_f32 { f64::from((greatest as f32).next_down()) } else { greatest };
-        let least = self.splat_const_float(from, least);
-        let highest = self.splat_const_float(from, highest);
-
-        let number = self.ir.fcmp(FloatPredicate::ORD, value, value);
-        let bound = self.ir.select(number, highest, from.const_zero()).into_vector_value();
-        let clamped = self.choose(FloatPredicate::OLT, value, bound);
-        let clamped = self.choose(FloatPredicate::OGT, clamped, least);
         let to = self.cx.types.i32.vec_type(from.get_size());
-        let mut converted = self.vector_cast_value(opcode, clamped, to);
-        if is_f32 {
-            let beyond = self.ir.fcmp(FloatPredicate::OGT, value, highest);
-            let greatest = self.splat_const(to, greatest as i64);
-            converted = self.ir.select(beyond, greatest, converted).into_vector_value();
-        }
+        let converted = self.saturate(sign, to.into(), value.into()).into_vector_value();
         let value = self.fill_with_zeros(converted);
         self.push_vector(value);
         Ok(())

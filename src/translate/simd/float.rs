@@ -63,7 +63,7 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
     }
 
     /// The lanes of `a` that compare so with those of `b`, otherwise `b`'s.
-    pub(super) fn choose(
+    fn choose(
         &self,
         predicate: FloatPredicate,
         a: VectorValue<'ctx>,

@@ -95,12 +95,6 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         VectorType::const_vector(&vec![lane; shape.get_size() as usize])
     }
 
-    /// A vector of `value` in every lane.
-    fn splat_const_float(&self, shape: VectorType<'ctx>, value: f64) -> VectorValue<'ctx> {
-        let lane = shape.get_element_type().into_float_type().const_float(value);
-        VectorType::const_vector(&vec![lane; shape.get_size() as usize])
-    }
-
     /// Half of the lanes of a vector.
     fn half(&self, value: VectorValue<'ctx>, half: Half) -> VectorValue<'ctx> {
         let count = value.get_type().get_size() / 2;
