@@ -37,6 +37,8 @@ fn main() {
                 "addressing",
                 "bounds",
                 "chasing",
+                "checks",
+                "climbing",
                 "codegen",
                 "conversions",
                 "gate",

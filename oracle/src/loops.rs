@@ -106,8 +106,12 @@ fn function(random: &mut Random, index: usize) -> String {
     let size = pick(random, &[1, 2, 4, 8, 8, 16]);
     let statements: String = (0..1 + random.below(4)).map(|_| statement(random, size)).collect();
     let advance = if random.below(4) == 0 { -size } else { size * step };
+    // After a few turns the sums may not be exact.
+    let stride = pick(random, &[size, size, 0x7f_ffff]);
     let moves = format!(
-        "(local.set $p (i32.add (local.get $p) (i32.const {advance})))
+        "(local.set $f32 (f32.add (local.get $f32) (f32.const {stride})))
+         (local.set $f64 (f64.add (f64.const 1) (local.get $f64)))
+         (local.set $p (i32.add (local.get $p) (i32.const {advance})))
          (local.set $q (i32.add (local.get $q) (i32.const {size})))"
     );
     let up = format!("(local.set $i (i32.add (local.get $i) (i32.const {step})))");
@@ -149,7 +153,7 @@ fn function(random: &mut Random, index: usize) -> String {
     let whole = format!("(block $exit (loop $again {before} {statements} {moves} {after}))");
     let body = match random.below(4) {
         0 => format!(
-            "(loop $outer (local.set $i (i32.const 0)) {whole}
+            "(loop $outer (local.set $i (i32.const 0)) (local.set $f64 (f64.const 0)) {whole}
                 (local.set $a (i32.add (local.get $a) (i32.const {size})))
                 (br_if $outer (i32.lt_u (local.tee $j (i32.add (local.get $j) (i32.const 1)))
                     (i32.const 3))))"
@@ -160,7 +164,7 @@ fn function(random: &mut Random, index: usize) -> String {
         r#"
     (func (export "{index}") (param $a i32) (param $b i32) (param $n i32) (param $x i32)
         (result i64) (local $i i32) (local $j i32) (local $p i32) (local $q i32) (local $s i64)
-        (local $f i32) (local $v v128)
+        (local $f i32) (local $v v128) (local $f32 f32) (local $f64 f64)
         (local.set $p (local.get $a)) (local.set $q (local.get $b))
         (local.set $f (local.get $a))
         {body}
@@ -189,7 +193,22 @@ fn address(random: &mut Random, size: i32) -> String {
 /// An address of which no more than a part is a sum of those that the loop counts.
 fn bent(random: &mut Random, size: i32) -> String {
     let straight = address(random, size);
-    match random.below(8) {
+    match random.below(14) {
+        8 | 9 => climbing(random, size),
+        10 => {
+            let most = pick(random, &[0, 8, 0xfff0, 0x10000, -16]);
+            let order = one_of(random, &["lt_s", "lt_u"]);
+            format!(
+                "(select {straight} (i32.const {most}) (i32.{order} {straight} (i32.const {most})))"
+            )
+        }
+        11 => format!("(select {straight} (local.get $b) (i32.lt_s {straight} (local.get $b)))"),
+        // A position in fixed point.
+        12 => format!(
+            "(i32.add (local.get $a) (i32.shl (i32.shr_u
+                (i32.mul (local.get $i) (local.get $x)) (i32.const {})) (i32.const 2)))",
+            pick(random, &[0, 1, 4, 16])
+        ),
         0 => format!("(i32.and {straight} (i32.const 255))"),
         1 => format!("(i32.and {straight} (i32.const 0xffff))"),
         2 => format!("(i32.and {straight} (i32.const -16))"),
@@ -202,6 +221,42 @@ fn bent(random: &mut Random, size: i32) -> String {
                 (i64.shl (i64.extend_i32_s (local.get $i)) (i64.const 2))))"
         ),
     }
+}
+
+/// An address made of a number in floating point that the loop counts or that is
+/// converted from its counter, as of samples at another rate.
+fn climbing(random: &mut Random, size: i32) -> String {
+    let ty = one_of(random, &["f32", "f64", "f64"]);
+    let counted = match random.below(3) {
+        0 => format!("({ty}.convert_i32_s (local.get $i))"),
+        1 => format!("({ty}.convert_i32_u (local.get $i))"),
+        _ => format!("(local.get ${ty})"),
+    };
+    let factor = one_of(
+        random,
+        &["0", "0.5", "1", "1.3", "-1", "-0.25", "100", "0x1p31", "0x1p120", "inf", "-inf", "nan"],
+    );
+    let factor = match random.below(3) {
+        0 => format!("({ty}.convert_i32_s (local.get $x))"),
+        _ => format!("({ty}.const {factor})"),
+    };
+    let start = one_of(random, &["0", "0.75", "33", "4096.5", "-1", "-4.5", "inf", "-0x1p121"]);
+    let scaled = format!("({ty}.mul {counted} {factor})");
+    let position = match random.below(6) {
+        0 => format!("({ty}.add {scaled} ({ty}.const {start}))"),
+        1 => format!("({ty}.sub ({ty}.const {start}) {scaled})"),
+        2 => format!("({ty}.div {scaled} ({ty}.const {}))", one_of(random, &["0", "4", "inf"])),
+        3 => format!("({ty}.floor {scaled})"),
+        4 => format!("({ty}.mul ({ty}.add {scaled} ({ty}.const {start})) ({ty}.const 0))"),
+        _ => scaled,
+    };
+    let sign = one_of(random, &["s", "u"]);
+    let base = one_of(random, &["$a", "$b"]);
+    let shift = size.trailing_zeros();
+    format!(
+        "(i32.add (local.get {base}) (i32.shl (i32.trunc_sat_{ty}_{sign} {position})
+            (i32.const {shift})))"
+    )
 }
 
 /// A vector: loaded in this turn, or before; what narrow vectors become, and from what;
@@ -321,7 +376,7 @@ fn statement(random: &mut Random, size: i32) -> String {
         (8, _) => ("f64.load", "f64.store", "f64.copysign"),
         _ => ("v128.load", "v128.store", "i32x4.add"),
     };
-    match random.below(17) {
+    match random.below(18) {
         _ if size == 16 && random.below(4) != 0 => {
             let of = vector(random, 2);
             format!("({} {of})", access(random, store, size))
@@ -369,6 +424,19 @@ fn statement(random: &mut Random, size: i32) -> String {
             one_of(random, &["(call $touch)", set, &peek]).to_owned()
         }
         15 => follow(random),
+        16 => {
+            if size == 4 {
+                let scaled = "(f32.mul (local.get $f32) (f32.const 0.1))";
+                return format!("({} {scaled})", access(random, "f32.store", size));
+            }
+            let scaled = "(f64.mul (local.get $f64) (f64.const 0.1))";
+            let to = one_of(random, &["i32.trunc_sat_f64_s", "i64.trunc_sat_f64_u"]);
+            let of = format!("({to} {scaled})");
+            match to.starts_with("i32") {
+                true => format!("({} {of})", access(random, "i32.store16", size)),
+                false => format!("(local.set $s (i64.xor (local.get $s) {of}))"),
+            }
+        }
         _ => format!("({} (i32.wrap_i64 (local.get $s)))", access(random, "i32.store8", size)),
     }
 }

@@ -3,6 +3,7 @@
 use crate::support::process::{Folder, run, run_with};
 use crate::support::{self, tool, wat};
 use object::{Object, ObjectKind, ObjectSection};
+use std::collections::BTreeSet;
 
 /// Sums an array of floats; a call to inline and a loop to vectorise.
 const MODULE: &str = r#"(module
@@ -250,6 +251,82 @@ fn loops_over_vectors_use_those_of_the_processor() {
             let [exact, wide] = ["exact.so", "wide.so"].map(|so| result(so, 512 + distance, n));
             assert_eq!(exact, wide, "{n} bytes, {distance} away");
         }
+    }
+}
+
+#[test]
+fn loops_that_read_at_computed_places_become_loops_over_vectors() {
+    // At another rate, by a counter in floating point; in fixed point; within an array.
+    let places = [
+        "(i32.trunc_sat_f64_s (f64.mul (local.get $count) (local.get $step)))",
+        "(i32.shr_u (i32.mul (local.get $i) (i32.trunc_f64_u (f64.mul (local.get $step)
+            (f64.const 65536)))) (i32.const 16))",
+        "(select (local.tee $next (i32.add (i32.const 1) (i32.trunc_sat_f32_s (f32.mul
+            (f32.convert_i32_u (local.get $i)) (f32.demote_f64 (local.get $step))))))
+            (i32.const 255) (i32.lt_s (local.get $next) (i32.const 255)))",
+    ];
+    let module = |place: &str| {
+        format!(
+            r#"(module (memory 1)
+            (func (export "run") (param $from i32) (param $to i32) (param $n i32)
+                (param $step f64) (result i64)
+                (local $i i32) (local $next i32) (local $sum i64) (local $count f64)
+                (local $random i32)
+                (loop $fill
+                    (local.set $random (i32.add (i32.mul (local.get $random)
+                        (i32.const 1664525)) (i32.const 1013904223)))
+                    (i32.store (local.get $i) (local.get $random))
+                    (br_if $fill (i32.lt_u (local.tee $i (i32.add (local.get $i)
+                        (i32.const 4))) (i32.const 65536))))
+                (local.set $i (i32.const 0))
+                (loop $next
+                    (f64.store (i32.add (local.get $to)
+                            (i32.shl (local.get $i) (i32.const 3)))
+                        (f64.mul (f64.convert_i32_s (i32.load (i32.add (local.get $from)
+                            (i32.shl {place} (i32.const 2))))) (f64.const 0.1)))
+                    (local.set $count (f64.add (local.get $count) (f64.const 1)))
+                    (br_if $next (i32.lt_u (local.tee $i (i32.add (local.get $i)
+                        (i32.const 1))) (local.get $n))))
+                (local.set $i (i32.const 0))
+                (loop $add
+                    (local.set $sum (i64.add (i64.load (local.get $i))
+                        (i64.rotl (local.get $sum) (i64.const 7))))
+                    (br_if $add (i32.lt_u (local.tee $i (i32.add (local.get $i)
+                        (i32.const 8))) (i32.const 65536))))
+                (local.get $sum)))"#
+        )
+    };
+    for place in places {
+        let folder = Folder::new();
+        folder.file("g.wat", module(place));
+        let compile = |options: &[&str], output: &str| {
+            let mut command = support::wasm2so();
+            run(command.current_dir(folder.path()).args(options).args(["g.wat", "-o", output]))
+                .succeeded();
+            folder.read(output)
+        };
+        let assembly = String::from_utf8(compile(&["--emit=asm", "--cpu=x86-64-v3"], "g.s"));
+        assert!(assembly.expect("text").contains("%ymm"), "{place}");
+        compile(&["-O0"], "exact.so");
+        compile(&["-O3"], "wide.so");
+        let mut codes = BTreeSet::new();
+        // All but the last two stay within the memory; the second one reads what it wrote.
+        for (from, to, n) in
+            [(0, 32768, 400), (64, 0, 300), (32768, 512, 1), (65000, 0, 200), (0, 64000, 300)]
+        {
+            for step in ["0", "0.4", "1", "1.7", "-0.5", "1e300", "inf", "nan"] {
+                let [exact, wide] = ["exact.so", "wide.so"].map(|so| {
+                    let mut command = support::wasmrun();
+                    command.current_dir(folder.path()).args(["--invoke", "run", so]);
+                    let out = command.args([from, to, n].map(|arg: i32| arg.to_string()));
+                    let out = out.arg(step).output().expect("wasmrun starts");
+                    (out.status.code(), out.stdout, out.stderr)
+                });
+                assert_eq!(exact, wide, "{place}: {n} from {from} to {to} by {step}");
+                codes.insert(wide.0);
+            }
+        }
+        assert_eq!(codes.len(), 2, "{place}: some runs end, some trap: {codes:?}");
     }
 }
 

@@ -75,6 +75,15 @@ bool LoopBounds::scan() {
 bool LoopBounds::prove() {
   if (!Promising || !countIterations())
     return false;
+  for (PHINode &Phi : L.getHeader()->phis())
+    if (auto Counter = FloatCounter::of(Phi, L)) {
+      auto *Turns = dyn_cast<SCEVConstant>(Backedges);
+      if (Turns && Turns->getAPInt().ugt(Counter->MostTurns))
+        continue;
+      if (!Turns)
+        demand(Backedges, number(Counter->MostTurns));
+      Counters.insert({&Phi, *Counter});
+    }
   for (BasicBlock *BB : L.blocks())
     for (Instruction &I : *BB)
       if (I.isVolatile() && !proveAccess(I))
@@ -192,21 +201,20 @@ bool LoopBounds::proveAccess(Instruction &I) {
 }
 
 void LoopBounds::addEnd(uint64_t Memory, const SCEV *End) {
-  int64_t Constant = 0;
-  if (auto *Whole = dyn_cast<SCEVConstant>(End)) {
+  if (auto *Whole = dyn_cast<SCEVConstant>(End))
     if (Whole->getAPInt().ule(Memories.minimums[Memory]))
       return;
-    Constant = Whole->getAPInt().getSExtValue();
-    End = number(0);
-  } else if (auto *Sum = dyn_cast<SCEVAddExpr>(End)) {
-    if (auto *First = dyn_cast<SCEVConstant>(Sum->getOperand(0)))
-      if (First->getAPInt().abs().ult(uint64_t(1) << InvariantBits)) {
-        Constant = First->getAPInt().getSExtValue();
-        End = SE.getMinusSCEV(End, First);
-      }
-  }
-  int64_t &Largest = Ends.try_emplace({Memory, End}, Constant).first->second;
+  auto [Variable, Constant] = splitSum(End, SE);
+  int64_t &Largest = Ends.try_emplace({Memory, Variable}, Constant).first->second;
   Largest = std::max(Largest, Constant);
+}
+
+std::pair<const SCEV *, int64_t> splitSum(const SCEV *S, ScalarEvolution &SE) {
+  auto *Sum = dyn_cast<SCEVAddExpr>(S);
+  auto *Constant = dyn_cast<SCEVConstant>(Sum ? Sum->getOperand(0) : S);
+  if (!Constant)
+    return {S, 0};
+  return {SE.getMinusSCEV(S, Constant), Constant->getAPInt().getSExtValue()};
 }
 
 // The linear memory that starts at `Root`.
@@ -232,6 +240,13 @@ std::optional<Span> LoopBounds::span(const SCEV *S) {
     return invariant(S);
   if (auto *Wider = dyn_cast<SCEVZeroExtendExpr>(S))
     return span(Wider->getOperand());
+  // The shift and the mask of a position of which some bits are behind the point.
+  if (auto *Part = dyn_cast<SCEVTruncateExpr>(S)) {
+    const SCEV *Whole = Part->getOperand();
+    if (SE.getUnsignedRangeMax(Whole).getActiveBits() <= SE.getTypeSizeInBits(S->getType()))
+      if (std::optional<Span> Found = span(Whole))
+        return Found;
+  }
   if (SE.getTypeSizeInBits(S->getType()) < AddressBits)
     return range(S);
   if (auto *Sequence = dyn_cast<SCEVAddRecExpr>(S); Sequence && Sequence->getLoop() == &L)
@@ -243,7 +258,22 @@ std::optional<Span> LoopBounds::span(const SCEV *S) {
   if (auto *Product = dyn_cast<SCEVMulExpr>(S))
     if (std::optional<Span> Found = product(*Product))
       return Found;
+  if (auto *Quotient = dyn_cast<SCEVUDivExpr>(S))
+    if (std::optional<Span> Found = quotient(*Quotient))
+      return Found;
+  if (auto *Least = dyn_cast<SCEVMinMaxExpr>(S))
+    if (std::optional<Span> Found = minimum(*Least))
+      return Found;
+  if (auto *Unknown = dyn_cast<SCEVUnknown>(S))
+    if (auto *Result = dyn_cast<IntrinsicInst>(Unknown->getValue()))
+      if (std::optional<Span> Found = height(*Result))
+        return Found;
   return range(S);
+}
+
+// The number `S`, of which no more is known.
+Span LoopBounds::bent(const SCEV *S, const SCEV *Least, const SCEV *Most) {
+  return {number(0), number(0), SE.getNoopOrZeroExtend(S, I64), Least, Most};
 }
 
 // All that is known of `S` are the values that it can take.
@@ -251,14 +281,14 @@ std::optional<Span> LoopBounds::range(const SCEV *S) {
   APInt Most = SE.getUnsignedRangeMax(S);
   if (Most.ugt(LargestRange))
     return std::nullopt;
-  return Span{number(0), number(0), number(Most.getZExtValue()), false};
+  return bent(S, number(0), number(Most.getZExtValue()));
 }
 
 std::optional<Span> LoopBounds::invariant(const SCEV *S) {
   const SCEV *Wide = widen(S);
   if (!Wide)
     return std::nullopt;
-  return Span{Wide, number(0), Wide, true};
+  return Span{Wide, number(0), number(0), Wide, Wide};
 }
 
 // The invariant `S` in 64 bits. A constant in a narrower sum is added in 64
@@ -298,8 +328,9 @@ std::optional<Span> LoopBounds::sequence(const SCEVAddRecExpr &S) {
       return std::nullopt;
     Step = SE.getConstant(Value);
     if (Value.isNegative()) {
-      demand(SE.getMulExpr(SE.getConstant(-Value), Backedges), Start);
-      return Span{Start, Step, Start, true};
+      const SCEV *Way = SE.getMulExpr(SE.getConstant(-Value), Backedges);
+      demand(Way, Start);
+      return Span{Start, Step, number(0), SE.getMinusSCEV(Start, Way), Start};
     }
   } else {
     if (SE.getTypeSizeInBits(Step->getType()) > 64)
@@ -307,18 +338,25 @@ std::optional<Span> LoopBounds::sequence(const SCEVAddRecExpr &S) {
     Step = SE.getNoopOrZeroExtend(Step, I64);
     demand(Step, number(LargestStep));
   }
-  return Span{Start, Step, SE.getAddExpr(Start, SE.getMulExpr(Step, Backedges)), true};
+  const SCEV *End = SE.getAddExpr(Start, SE.getMulExpr(Step, Backedges));
+  return Span{Start, Step, number(0), Start, End};
 }
 
 std::optional<Span> LoopBounds::sum(const SCEVAddExpr &S) {
-  Span Sum{number(0), number(0), number(0), true};
+  SmallVector<const SCEV *, 4> Same;
+  copy_if(S.operands(), std::back_inserter(Same),
+          [&](const SCEV *Operand) { return SE.isLoopInvariant(Operand, &L); });
+  std::optional<Span> Sum = invariant(Same.empty() ? number(0) : SE.getAddExpr(Same));
   unsigned Sequences = 0;
   for (const SCEV *Operand : S.operands()) {
+    if (!Sum || SE.isLoopInvariant(Operand, &L))
+      continue;
     std::optional<Span> Part = span(Operand);
     if (!Part || (!Part->Step->isZero() && ++Sequences > MostSequences))
       return std::nullopt;
-    Sum = {SE.getAddExpr(Sum.Start, Part->Start), SE.getAddExpr(Sum.Step, Part->Step),
-           SE.getAddExpr(Sum.Most, Part->Most), Sum.Exact && Part->Exact};
+    Sum = {SE.getAddExpr(Sum->Start, Part->Start), SE.getAddExpr(Sum->Step, Part->Step),
+           SE.getAddExpr(Sum->Rest, Part->Rest), SE.getAddExpr(Sum->Least, Part->Least),
+           SE.getAddExpr(Sum->Most, Part->Most)};
   }
   return Sum;
 }
@@ -331,24 +369,74 @@ std::optional<Span> LoopBounds::product(const SCEVMulExpr &S) {
   if (!Part)
     return std::nullopt;
   // Else the product might wrap.
-  if (!isa<SCEVConstant>(Part->Most))
+  uint64_t Largest = SE.getUnsignedRangeMax(Part->Most).getLimitedValue(UINT32_MAX);
+  if (Largest * Factor->getAPInt().getZExtValue() > UINT32_MAX)
     demand(Part->Most, number(UINT32_MAX));
   const SCEV *Times = number(Factor->getAPInt().getZExtValue());
   return Span{SE.getMulExpr(Part->Start, Times), SE.getMulExpr(Part->Step, Times),
-              SE.getMulExpr(Part->Most, Times), Part->Exact};
+              SE.getMulExpr(Part->Rest, Times), SE.getMulExpr(Part->Least, Times),
+              SE.getMulExpr(Part->Most, Times)};
 }
 
-bool canCheck(const SCEVPredicate &P, const SCEV *Backedges, ScalarEvolution &SE,
-              SCEVExpander &Expander, Instruction *Place) {
-  auto Expands = [&](const SCEV *S) { return Expander.isSafeToExpandAt(S, Place); };
-  // The overflow check of a sequence is made of the count, too.
-  if (auto *Wrap = dyn_cast<SCEVWrapPredicate>(&P)) {
-    const SCEVAddRecExpr *Sequence = Wrap->getExpr();
-    return Expands(Backedges) && Expands(Sequence->getStart()) &&
-           Expands(Sequence->getStepRecurrence(SE));
+// As of a position of which some bits are behind the point.
+std::optional<Span> LoopBounds::quotient(const SCEVUDivExpr &S) {
+  auto *Divisor = dyn_cast<SCEVConstant>(S.getRHS());
+  if (!Divisor || Divisor->isZero())
+    return std::nullopt;
+  std::optional<Span> Part = span(S.getLHS());
+  if (!Part)
+    return std::nullopt;
+  const SCEV *By = number(Divisor->getAPInt().getZExtValue());
+  const SCEV *Largest = number(SE.getUnsignedRangeMax(&S).getZExtValue());
+  // If the dividend wraps it is less than it seems.
+  return bent(&S, number(0), SE.getUMinExpr(SE.getUDivExpr(Part->Most, By), Largest));
+}
+
+// As of a place that is kept within an array.
+std::optional<Span> LoopBounds::minimum(const SCEVMinMaxExpr &S) {
+  bool Signed = isa<SCEVSMinExpr>(S);
+  if (!(Signed || isa<SCEVUMinExpr>(S)) || SE.getTypeSizeInBits(S.getType()) != AddressBits)
+    return std::nullopt;
+  const SCEV *Most = nullptr;
+  for (const SCEV *Operand : S.operands()) {
+    bool Varies = !SE.isLoopInvariant(Operand, &L);
+    if (Varies && (!Signed || SE.isKnownNonNegative(Operand)))
+      continue;
+    std::optional<Span> Part = span(Operand);
+    if (!Part)
+      return std::nullopt;
+    // Else it might be negative, and the least.
+    if (Signed)
+      demand(Part->Most, number(INT32_MAX));
+    if (!Most || !Varies)
+      Most = Part->Most;
   }
-  auto *Compare = dyn_cast<SCEVComparePredicate>(&P);
-  return Compare && Expands(Compare->getLHS()) && Expands(Compare->getRHS());
+  return Most ? std::optional<Span>(bent(&S, number(0), Most)) : std::nullopt;
+}
+
+// What is converted from a floating-point number that climbs.
+std::optional<Span> LoopBounds::height(IntrinsicInst &Result) {
+  std::optional<Climb> By = Climb::to(Result, L);
+  if (!By)
+    return std::nullopt;
+  std::optional<Span> Counter;
+  if (auto *Phi = dyn_cast<PHINode>(By->Leaf)) {
+    auto Found = Counters.find(Phi);
+    if (Found == Counters.end())
+      return std::nullopt;
+    const SCEV *Start = number(Found->second.Start), *Step = number(Found->second.Step);
+    const SCEV *End = SE.getAddExpr(Start, SE.getMulExpr(Step, Backedges));
+    Counter = Span{Start, Step, number(0), Start, End};
+  } else {
+    Counter = span(SE.getSCEV(By->Leaf->getOperand(0)));
+    if (!Counter || !Counter->straight())
+      return std::nullopt;
+    // Else it might wrap or be negative.
+    demand(Counter->Most, number(INT32_MAX));
+  }
+  Heights.insert({&Result, {*By, *Counter}});
+  const SCEV *Itself = SE.getSCEV(&Result);
+  return bent(Itself, number(0), SE.getZeroExtendExpr(Itself, I64));
 }
 
 } // namespace wasm2so

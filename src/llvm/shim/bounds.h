@@ -2,6 +2,7 @@
 
 #pragma once
 
+#include "climbing.h"
 #include "versioning.h"
 
 #include "llvm/ADT/MapVector.h"
@@ -21,8 +22,11 @@ namespace wasm2so {
 struct Span {
   const llvm::SCEV *Start; // in the first iteration
   const llvm::SCEV *Step;  // more, or less, in each further one
+  const llvm::SCEV *Rest;  // and this, different in each
+  const llvm::SCEV *Least; // no value is less
   const llvm::SCEV *Most;  // no value is greater
-  bool Exact;        // whether it is `Start + n * Step`; else only `Most` holds
+
+  bool straight() const { return Rest->isZero(); }
 };
 
 // An access and where it goes.
@@ -32,10 +36,16 @@ struct Access {
   Span Offset;
 };
 
+// A number that climbs in a loop, made of what `Counter` tells.
+struct Height {
+  Climb By;
+  Span Counter;
+};
+
 // The innermost loop `L` of `F`, and what must hold before it for its accesses to
 // be in bounds: that `Predicates` do, the first of each of `AtMost` is no greater
 // than the second, each of `AtLeast` is as large as that, and `Ends` are within their
-// memories.
+// memories. In these the largest that one of `Heights` becomes stands as that value.
 class LoopBounds {
 public:
   llvm::Function &F;
@@ -51,6 +61,8 @@ public:
   llvm::MapVector<const llvm::SCEV *, uint64_t> AtLeast;
   // By memory and variable part of the end: the largest constant part.
   llvm::MapVector<std::pair<uint64_t, const llvm::SCEV *>, int64_t> Ends;
+  llvm::MapVector<llvm::IntrinsicInst *, Height> Heights;
+  llvm::MapVector<llvm::PHINode *, FloatCounter> Counters;
   llvm::SmallVector<Access, 16> Accesses;
   bool Stores = false, Vectors = false;
   uint64_t Instructions = 0;
@@ -67,6 +79,7 @@ public:
 private:
   bool scan();
   const llvm::SCEV *number(uint64_t N) { return SE.getConstant(I64, N); }
+  Span bent(const llvm::SCEV *S, const llvm::SCEV *Least, const llvm::SCEV *Most);
   bool countIterations();
   const llvm::SCEV *countUpTo();
   void demand(const llvm::SCEV *Less, const llvm::SCEV *More);
@@ -80,11 +93,12 @@ private:
   std::optional<Span> sequence(const llvm::SCEVAddRecExpr &S);
   std::optional<Span> sum(const llvm::SCEVAddExpr &S);
   std::optional<Span> product(const llvm::SCEVMulExpr &S);
+  std::optional<Span> quotient(const llvm::SCEVUDivExpr &S);
+  std::optional<Span> minimum(const llvm::SCEVMinMaxExpr &S);
+  std::optional<Span> height(llvm::IntrinsicInst &Result);
 };
 
-// Whether it can be computed at `Place` whether `P` holds for a loop in which
-// `Backedges` are taken.
-bool canCheck(const llvm::SCEVPredicate &P, const llvm::SCEV *Backedges, llvm::ScalarEvolution &SE,
-              llvm::SCEVExpander &Expander, llvm::Instruction *Place);
+// The variable and the constant part of a sum.
+std::pair<const llvm::SCEV *, int64_t> splitSum(const llvm::SCEV *S, llvm::ScalarEvolution &SE);
 
 } // namespace wasm2so

@@ -10,8 +10,11 @@
 // allowed in it, and a fence at its exits, which is no machine instruction, keeps
 // its stores before whatever may fault after it. Traps that leave it are calls
 // that may read memory.
+//
+// What bounds a loop is found in bounds.cpp, for numbers in floating point in
+// climbing.cpp; checks.cpp builds the check.
 
-#include "bounds.h"
+#include "checks.h"
 
 #include "llvm/Analysis/AssumptionCache.h"
 #include "llvm/Analysis/IVDescriptors.h"
@@ -44,10 +47,10 @@ LoadInst *loadPointer(IRBuilder<> &B, uint64_t Offset) {
   return Pointer;
 }
 
-MDNode *provedScopes(LLVMContext &Context) {
+MDNode *provedScope(LLVMContext &Context) {
   MDString *Name = MDString::get(Context, "wasm2so.proved");
   MDNode *Domain = MDNode::get(Context, {Name});
-  return MDNode::get(Context, {MDNode::get(Context, {Name, Domain})});
+  return MDNode::get(Context, {Name, Domain});
 }
 
 void takeOffAtomic(Instruction &I) {
@@ -77,15 +80,15 @@ bool hasVectorForm(Loop &L, ScalarEvolution &SE, DominatorTree &DT) {
     RecurrenceDescriptor Reduction;
     return InductionDescriptor::isInductionPHI(&Phi, &L, &SE, Induction) ||
            RecurrenceDescriptor::isReductionPHI(&Phi, &L, Reduction, nullptr, nullptr, &DT, &SE) ||
-           RecurrenceDescriptor::isFixedOrderRecurrence(&Phi, &L, &DT);
+           RecurrenceDescriptor::isFixedOrderRecurrence(&Phi, &L, &DT) ||
+           FloatCounter::of(Phi, L);
   });
 }
 
-// What is read may be anywhere, as from a table: that is not read by vectors, but the
-// accesses beside it may be put together.
+// What is read may be anywhere, as from a table.
 bool hasVectorStores(const LoopBounds &Bounds) {
   return all_of(Bounds.Accesses, [](const Access &A) {
-    return isa<LoadInst>(A.I) || (A.Offset.Exact && !A.Offset.Step->isZero());
+    return isa<LoadInst>(A.I) || (A.Offset.straight() && !A.Offset.Step->isZero());
   });
 }
 
@@ -139,71 +142,15 @@ public:
   bool run() {
     if (!Bounds.prove())
       return false;
-    Value *Holds = check();
-    if (!Holds)
+    LoopCheck Check = buildCheck(Bounds);
+    if (!Check.Holds)
       return false;
-    split(Holds);
-    relax();
+    split(Check.Holds);
+    relax(Check.Apart);
     return true;
   }
 
 private:
-  // Computes before the loop whether all accesses are in bounds; null if that
-  // cannot be computed there.
-  Value *check() {
-    Instruction *End = L.getLoopPreheader()->getTerminator();
-    SCEVExpander Expander(SE, "bounds");
-    auto Expands = [&](const SCEV *S) { return Expander.isSafeToExpandAt(S, End); };
-    // What must be no greater than what; where that is null, than the memory's size.
-    SmallVector<std::tuple<const SCEV *, const SCEV *, uint64_t>, 12> Ordered;
-    for (auto &[Less, More] : Bounds.AtMost)
-      Ordered.push_back({Less, More, 0});
-    for (auto &[More, Least] : Bounds.AtLeast)
-      Ordered.push_back({SE.getConstant(I64, Least), More, 0});
-    for (auto &[Key, Constant] : Bounds.Ends) {
-      auto &[Memory, End] = Key;
-      const SCEV *Whole = SE.getAddExpr(End, SE.getConstant(I64, Constant, true));
-      Ordered.push_back({Whole, nullptr, Memory});
-    }
-    for (auto &[Less, More, Memory] : Ordered)
-      if (!Expands(Less) || (More && !Expands(More)))
-        return nullptr;
-    for (Access &A : Bounds.Accesses)
-      if (!Expands(A.Offset.Start) || !Expands(A.Offset.Step))
-        return nullptr;
-    if (Bounds.Counted && !Expands(Bounds.Backedges))
-      return nullptr;
-    for (const SCEVPredicate *P : Bounds.Predicates)
-      if (!canCheck(*P, Bounds.Backedges, SE, Expander, End))
-        return nullptr;
-
-    IRBuilder<> B(End);
-    B.SetCurrentDebugLocation(DebugLoc());
-    Value *Holds = B.getTrue();
-    auto Demand = [&](Value *Condition) { Holds = B.CreateAnd(Holds, Condition); };
-    DenseMap<uint64_t, Value *> Lengths;
-    for (auto &[Less, More, Memory] : Ordered) {
-      Value *Smaller = Expander.expandCodeFor(Less, I64, End);
-      Value *&Larger = Lengths[Memory];
-      if (!More && !Larger)
-        Larger = loadLength(B, Memory);
-      Demand(B.CreateICmpULE(Smaller, More ? Expander.expandCodeFor(More, I64, End) : Larger));
-    }
-    if (!Bounds.Predicates.empty()) {
-      SCEVUnionPredicate All(Bounds.Predicates, SE);
-      Demand(B.CreateNot(Expander.expandCodeForPredicate(&All, End)));
-    }
-    return Holds;
-  }
-
-  // The current size in bytes of memory `Index`.
-  Value *loadLength(IRBuilder<> &B, uint64_t Index) {
-    const Wasm2soMemories &Memories = Bounds.Memories;
-    Value *State = loadPointer(B, Memories.first + Index * Memories.stride + Memories.state);
-    Value *Length = B.CreateConstInBoundsGEP1_64(B.getInt8Ty(), State, Memories.length);
-    return B.CreateLoad(I64, Length);
-  }
-
   // Clones the loop; the clone, which stays as it is, runs unless `Holds`.
   void split(Value *Holds) {
     BasicBlock *Before = L.getLoopPreheader();
@@ -250,8 +197,9 @@ private:
     return B.CreateIntToPtr(Offset, Root->getType());
   }
 
-  // Makes plain accesses of those that are proved.
-  void relax() {
+  // Makes plain accesses of those that are proved; `Apart`, if nothing is read at a bent
+  // place where the loop stores.
+  void relax(bool Apart) {
     BasicBlock *Header = L.getHeader(), *Preheader = L.getLoopPreheader();
     SCEVExpander Expander(SE, "address");
     IRBuilder<> B(&Header->front());
@@ -270,25 +218,37 @@ private:
     }
 
     B.SetInsertPoint(Header, Header->getFirstInsertionPt());
+    // Vectors have no counters in floating point: their sums would be others.
+    for (auto &[Phi, Counter] : Bounds.Counters) {
+      Value *Count = B.CreateMul(B.CreateTrunc(Turn, B.getInt32Ty()), B.getInt32(Counter.Step));
+      Count = B.CreateAdd(Count, B.getInt32(Counter.Start));
+      Phi->replaceAllUsesWith(B.CreateSIToFP(Count, Phi->getType()));
+      Phi->eraseFromParent();
+    }
     auto Flags = GEPNoWrapFlags::noUnsignedWrap() | GEPNoWrapFlags::noUnsignedSignedWrap();
     DenseMap<std::tuple<Value *, const SCEV *, const SCEV *>, Value *> Addresses;
-    MDNode *Proved = provedScopes(F.getContext());
+    // LLVM compares loads with loads as well before it compares places.
+    MDNode *Proved = provedScope(F.getContext()), *Straight = nullptr;
+    if (Apart) {
+      MDBuilder Scopes(F.getContext());
+      Straight = Scopes.createAnonymousAliasScope(Scopes.createAnonymousAliasScopeDomain());
+    }
+    auto List = [&](ArrayRef<Metadata *> Scopes) { return MDNode::get(F.getContext(), Scopes); };
     for (auto &[I, Root, Offset] : Bounds.Accesses) {
-      I->setMetadata(LLVMContext::MD_alias_scope, Proved);
+      bool IsStraight = Offset.straight();
+      I->setMetadata(LLVMContext::MD_alias_scope,
+                     Apart && IsStraight ? List({Proved, Straight}) : List(Proved));
+      if (Apart && !IsStraight && isa<LoadInst>(I))
+        I->setMetadata(LLVMContext::MD_noalias, List(Straight));
       takeOffAtomic(*I);
       if (auto *Load = dyn_cast<LoadInst>(I))
         Load->setVolatile(false);
       else
         cast<StoreInst>(I)->setVolatile(false);
-      if (!Offset.Exact)
-        continue;
-      const SCEV *Start = Offset.Start;
-      int64_t Constant = 0;
-      if (auto *Sum = dyn_cast<SCEVAddExpr>(Start))
-        if (auto *First = dyn_cast<SCEVConstant>(Sum->getOperand(0))) {
-          Constant = First->getAPInt().getSExtValue();
-          Start = SE.getMinusSCEV(Start, First);
-        }
+      // A constant is where an array of its own starts.
+      auto [Start, Constant] = isa<SCEVConstant>(Offset.Start)
+                                   ? std::pair(Offset.Start, int64_t(0))
+                                   : splitSum(Offset.Start, SE);
       Value *&Address = Addresses[{Root, Start, Offset.Step}];
       if (!Address) {
         Instruction *Place = Preheader->getTerminator();
@@ -305,7 +265,18 @@ private:
       if (Constant)
         Final = B.CreateGEP(B.getInt8Ty(), Address, B.getInt64(Constant), "",
                             Constant > 0 ? Flags : GEPNoWrapFlags::noUnsignedSignedWrap());
+      if (!Offset.straight()) {
+        IRBuilder<> Here(I);
+        Final = Here.CreateGEP(B.getInt8Ty(), Final, Expander.expandCodeFor(Offset.Rest, I64, I),
+                               "", Flags);
+      }
       I->setOperand(isa<LoadInst>(I) ? 0u : 1u, Final);
+    }
+    // What climbs was seen to be in range.
+    for (auto &[Result, Height] : Bounds.Heights) {
+      IRBuilder<> Here(Result);
+      Result->replaceAllUsesWith(Here.CreateFPToSI(Result->getArgOperand(0), Result->getType()));
+      Result->eraseFromParent();
     }
     if (!Bounds.Stores)
       return;
@@ -333,11 +304,11 @@ PreservedAnalyses VersionLoops::run(Function &F, FunctionAnalysisManager &FAM) {
   for (Loop *L : LI.getLoopsInPreorder())
     if (L->isInnermost())
       Innermost.push_back(L);
-  bool Simplified = false, Versioned = false;
+  bool Changed = false, Versioned = false;
   uint64_t Worth = 0;
   for (Loop *L : Innermost) {
-    Simplified |= simplifyLoop(L, &DT, &LI, &SE, &AC, nullptr, false);
-    Simplified |= formLCSSA(*L, DT, &LI, &SE);
+    Changed |= simplifyLoop(L, &DT, &LI, &SE, &AC, nullptr, false);
+    Changed |= formLCSSA(*L, DT, &LI, &SE);
     if (uint64_t Own = worth(LoopBounds(Memories, F, *L, SE), DT)) {
       Worth += Own;
       Worthy.push_back(L);
@@ -345,13 +316,15 @@ PreservedAnalyses VersionLoops::run(Function &F, FunctionAnalysisManager &FAM) {
   }
   if (Worth * MostOfFunction >= F.getInstructionCount())
     // Each is proved anew: what is known of it goes as another is split.
-    for (Loop *L : Worthy)
+    for (Loop *L : Worthy) {
+      Changed = true;
       if (Versioner(LoopBounds(Memories, F, *L, SE), LI, DT).run()) {
         SE.forgetAllLoops();
         Versioned = true;
       }
+    }
   if (!Versioned)
-    return Simplified ? PreservedAnalyses::none() : PreservedAnalyses::all();
+    return Changed ? PreservedAnalyses::none() : PreservedAnalyses::all();
   F.addFnAttr(VersionedMark);
   FAM.invalidate(F, PreservedAnalyses::none());
   Then.run(F, FAM);

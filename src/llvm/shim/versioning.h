@@ -42,9 +42,9 @@ bool isVersioned(const llvm::Function &F);
 // A pointer that the instance has `Offset` bytes from its start, always the same one.
 llvm::LoadInst *loadPointer(llvm::IRBuilder<> &B, uint64_t Offset);
 
-// The alias scopes of an access that was proved in bounds: what tells it, in
+// The alias scope of an access that was proved in bounds: what tells it, in
 // machine code, from accesses of other things.
-llvm::MDNode *provedScopes(llvm::LLVMContext &Context);
+llvm::MDNode *provedScope(llvm::LLVMContext &Context);
 
 // Takes the atomic mark off an access that has it only to keep the optimiser off.
 void takeOffAtomic(llvm::Instruction &I);

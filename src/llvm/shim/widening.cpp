@@ -15,7 +15,7 @@
 
 #include "widening.h"
 
-#include "bounds.h"
+#include "checks.h"
 
 #include "llvm/ADT/SetVector.h"
 #include "llvm/Analysis/LoopInfo.h"
