@@ -35,6 +35,7 @@ fn main() {
         .files(
             [
                 "addressing",
+                "aligning",
                 "bounds",
                 "chasing",
                 "checks",

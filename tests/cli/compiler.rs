@@ -196,6 +196,29 @@ fn divisions_fit_the_divider() {
 }
 
 #[test]
+fn tight_loops_are_aligned() {
+    let folder = Folder::new();
+    // What it stores depends on what it loads: it stays a loop of few instructions.
+    folder.file(
+        "t.wat",
+        r#"(module (memory 1)
+            (func (export "run") (param $at i32) (result i32)
+                (loop $next
+                    (local.set $at (i32.load (local.get $at)))
+                    (i32.store8 offset=8 (local.get $at) (i32.const 1))
+                    (br_if $next (local.get $at)))
+                (local.get $at)))"#,
+    );
+    let is_aligned = |level: &str| {
+        let mut command = support::wasm2so();
+        command.args(["--emit=asm", level, "t.wat", "-o", "t.s"]);
+        run(command.current_dir(folder.path())).succeeded();
+        String::from_utf8(folder.read("t.s")).expect("text").contains(".p2align\t5")
+    };
+    assert!(is_aligned("-O3") && is_aligned("-O1") && !is_aligned("-O0"));
+}
+
+#[test]
 fn loops_over_vectors_use_those_of_the_processor() {
     // What it stores, each turn may find again, in this or one of the next.
     let text = r#"(module (memory 1)

@@ -7,6 +7,7 @@
 // selection, and a last machine pass reads it back.
 
 #include "addressing.h"
+#include "aligning.h"
 #include "sitevalues.h"
 #include "variables.h"
 #include "versioning.h"
@@ -355,8 +356,10 @@ extern "C" int wasm2so_emit(LLVMModuleRef ModuleRef, LLVMTargetMachineRef Machin
     PM.add(wasm2so::endVariables());
   if (Check)
     PM.add(Values.check());
-  if (Folds)
+  if (Folds) {
     PM.add(wasm2so::narrowAddresses());
+    PM.add(wasm2so::alignLoops());
+  }
   PM.add(new StampPass(Scopes, *Report, ComplaintStream, How));
   CodeGenFileType Type = FileType == 0 ? CodeGenFileType::AssemblyFile : CodeGenFileType::ObjectFile;
   if (TM.addAsmPrinter(PM, Out, nullptr, Type, MMIWP->getMMI().getContext()))
