@@ -107,12 +107,12 @@ std::optional<Climb> Climb::to(IntrinsicInst &Result, const Loop &L) {
 Value *Climb::at(Value *Number, IRBuilder<> &B) const {
   // What it counts is below 2^31.
   Value *Is = B.CreateSIToFP(Number, Leaf->getType());
-  const Value *Was = Leaf;
+  Value *Was = Leaf;
   for (Instruction *Step : Steps) {
     Instruction *Copy = B.Insert(Step->clone());
     Copy->setDebugLoc(DebugLoc());
     Copy->dropPoisonGeneratingFlags();
-    Copy->replaceUsesOfWith(const_cast<Value *>(Was), Is);
+    Copy->replaceUsesOfWith(Was, Is);
     Was = Step;
     Is = Copy;
   }
