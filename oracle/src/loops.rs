@@ -194,6 +194,13 @@ fn address(random: &mut Random, size: i32) -> String {
 fn bent(random: &mut Random, size: i32) -> String {
     let straight = address(random, size);
     match random.below(14) {
+        0 => format!("(i32.and {straight} (i32.const 255))"),
+        1 => format!("(i32.and {straight} (i32.const 0xffff))"),
+        2 => format!("(i32.and {straight} (i32.const -16))"),
+        3 => format!("(i32.extend8_s {straight})"),
+        4 => format!("(i32.extend16_s {straight})"),
+        5 => format!("(i32.shr_u {straight} (i32.const 1))"),
+        6 => format!("(i32.mul {straight} (i32.const 3))"),
         8 | 9 => climbing(random, size),
         10 => {
             let most = pick(random, &[0, 8, 0xfff0, 0x10000, -16]);
@@ -209,13 +216,6 @@ fn bent(random: &mut Random, size: i32) -> String {
                 (i32.mul (local.get $i) (local.get $x)) (i32.const {})) (i32.const 2)))",
             pick(random, &[0, 1, 4, 16])
         ),
-        0 => format!("(i32.and {straight} (i32.const 255))"),
-        1 => format!("(i32.and {straight} (i32.const 0xffff))"),
-        2 => format!("(i32.and {straight} (i32.const -16))"),
-        3 => format!("(i32.extend8_s {straight})"),
-        4 => format!("(i32.extend16_s {straight})"),
-        5 => format!("(i32.shr_u {straight} (i32.const 1))"),
-        6 => format!("(i32.mul {straight} (i32.const 3))"),
         _ => format!(
             "(i32.wrap_i64 (i64.add (i64.extend_i32_u {straight})
                 (i64.shl (i64.extend_i32_s (local.get $i)) (i64.const 2))))"
@@ -424,17 +424,20 @@ fn statement(random: &mut Random, size: i32) -> String {
             one_of(random, &["(call $touch)", set, &peek]).to_owned()
         }
         15 => follow(random),
+        16 if size == 4 => {
+            let scaled = "(f32.mul (local.get $f32) (f32.const 0.1))";
+            format!("({} {scaled})", access(random, "f32.store", size))
+        }
         16 => {
-            if size == 4 {
-                let scaled = "(f32.mul (local.get $f32) (f32.const 0.1))";
-                return format!("({} {scaled})", access(random, "f32.store", size));
-            }
             let scaled = "(f64.mul (local.get $f64) (f64.const 0.1))";
-            let to = one_of(random, &["i32.trunc_sat_f64_s", "i64.trunc_sat_f64_u"]);
-            let of = format!("({to} {scaled})");
-            match to.starts_with("i32") {
-                true => format!("({} {of})", access(random, "i32.store16", size)),
-                false => format!("(local.set $s (i64.xor (local.get $s) {of}))"),
+            match random.below(2) {
+                0 => {
+                    let to = access(random, "i32.store16", size);
+                    format!("({to} (i32.trunc_sat_f64_s {scaled}))")
+                }
+                _ => format!(
+                    "(local.set $s (i64.xor (local.get $s) (i64.trunc_sat_f64_u {scaled})))"
+                ),
             }
         }
         _ => format!("({} (i32.wrap_i64 (local.get $s)))", access(random, "i32.store8", size)),

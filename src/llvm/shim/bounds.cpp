@@ -249,26 +249,23 @@ std::optional<Span> LoopBounds::span(const SCEV *S) {
   }
   if (SE.getTypeSizeInBits(S->getType()) < AddressBits)
     return range(S);
-  if (auto *Sequence = dyn_cast<SCEVAddRecExpr>(S); Sequence && Sequence->getLoop() == &L)
-    if (std::optional<Span> Found = sequence(*Sequence))
-      return Found;
-  if (auto *Sum = dyn_cast<SCEVAddExpr>(S))
-    if (std::optional<Span> Found = sum(*Sum))
-      return Found;
-  if (auto *Product = dyn_cast<SCEVMulExpr>(S))
-    if (std::optional<Span> Found = product(*Product))
-      return Found;
-  if (auto *Quotient = dyn_cast<SCEVUDivExpr>(S))
-    if (std::optional<Span> Found = quotient(*Quotient))
-      return Found;
-  if (auto *Least = dyn_cast<SCEVMinMaxExpr>(S))
-    if (std::optional<Span> Found = minimum(*Least))
-      return Found;
-  if (auto *Unknown = dyn_cast<SCEVUnknown>(S))
+  std::optional<Span> Found;
+  if (auto *Sequence = dyn_cast<SCEVAddRecExpr>(S)) {
+    if (Sequence->getLoop() == &L)
+      Found = sequence(*Sequence);
+  } else if (auto *Sum = dyn_cast<SCEVAddExpr>(S)) {
+    Found = sum(*Sum);
+  } else if (auto *Product = dyn_cast<SCEVMulExpr>(S)) {
+    Found = product(*Product);
+  } else if (auto *Quotient = dyn_cast<SCEVUDivExpr>(S)) {
+    Found = quotient(*Quotient);
+  } else if (auto *Least = dyn_cast<SCEVMinMaxExpr>(S)) {
+    Found = minimum(*Least);
+  } else if (auto *Unknown = dyn_cast<SCEVUnknown>(S)) {
     if (auto *Result = dyn_cast<IntrinsicInst>(Unknown->getValue()))
-      if (std::optional<Span> Found = height(*Result))
-        return Found;
-  return range(S);
+      Found = height(*Result);
+  }
+  return Found ? Found : range(S);
 }
 
 // The number `S`, of which no more is known.
@@ -419,22 +416,24 @@ std::optional<Span> LoopBounds::height(IntrinsicInst &Result) {
   std::optional<Climb> By = Climb::to(Result, L);
   if (!By)
     return std::nullopt;
-  std::optional<Span> Counter;
+  const SCEV *First, *Step;
   if (auto *Phi = dyn_cast<PHINode>(By->Leaf)) {
     auto Found = Counters.find(Phi);
     if (Found == Counters.end())
       return std::nullopt;
-    const SCEV *Start = number(Found->second.Start), *Step = number(Found->second.Step);
-    const SCEV *End = SE.getAddExpr(Start, SE.getMulExpr(Step, Backedges));
-    Counter = Span{Start, Step, number(0), Start, End};
+    First = number(Found->second.Start);
+    Step = number(Found->second.Step);
   } else {
-    Counter = span(SE.getSCEV(By->Leaf->getOperand(0)));
+    std::optional<Span> Counter = span(SE.getSCEV(By->Leaf->getOperand(0)));
     if (!Counter || !Counter->straight())
       return std::nullopt;
     // Else it might wrap or be negative.
     demand(Counter->Most, number(INT32_MAX));
+    First = Counter->Start;
+    Step = Counter->Step;
   }
-  Heights.insert({&Result, {*By, *Counter}});
+  const SCEV *Last = SE.getAddExpr(First, SE.getMulExpr(Step, Backedges));
+  Heights.insert({&Result, {*By, First, Last}});
   const SCEV *Itself = SE.getSCEV(&Result);
   return bent(Itself, number(0), SE.getZeroExtendExpr(Itself, I64));
 }

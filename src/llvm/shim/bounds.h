@@ -36,10 +36,10 @@ struct Access {
   Span Offset;
 };
 
-// A number that climbs in a loop, made of what `Counter` tells.
+// A number that climbs in a loop, while its counter goes from `First` to `Last`.
 struct Height {
   Climb By;
-  Span Counter;
+  const llvm::SCEV *First, *Last;
 };
 
 // The innermost loop `L` of `F`, and what must hold before it for its accesses to

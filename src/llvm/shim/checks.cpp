@@ -91,8 +91,7 @@ private:
   // Finds the highest value of `Result`: at one of its ends, if what it is converted
   // from is a number from 0 to 2^31 at both, and so all the way.
   void climb(IntrinsicInst &Result, const Height &Of) {
-    const SCEV *Last = SE.getMulExpr(Of.Counter.Step, Bounds.Backedges);
-    Value *Counts[] = {compute(Of.Counter.Start), compute(SE.getAddExpr(Of.Counter.Start, Last))};
+    Value *Counts[] = {compute(Of.First), compute(Of.Last)};
     if (!Computable)
       return;
     Value *Ends[] = {Of.By.at(Counts[0], B), Of.By.at(Counts[1], B)};
