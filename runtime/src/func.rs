@@ -17,7 +17,7 @@ use crate::trap::{Trap, TrapDetail};
 use crate::unwind::record::Recorder;
 use crate::value::Value;
 pub use host::Caller;
-pub(crate) use host::{Binding, HostFunc};
+pub(crate) use host::{Binding, HostFunc, Importer};
 use std::panic::resume_unwind;
 use std::ptr::NonNull;
 pub use typed::{TypedFunc, WasmValue, WasmValues};

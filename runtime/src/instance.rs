@@ -99,12 +99,6 @@ impl Instance {
         }
     }
 
-    /// The memory that is exported as `memory`.
-    pub(crate) fn own_memory(self, store: &StoreContext) -> Option<Memory> {
-        let data = self.data(store);
-        Some(data.memories[data.module.contents().memory? as usize])
-    }
-
     /// The exported table with this name.
     pub fn table(self, store: &StoreContext, name: &str) -> Option<Table> {
         match self.export(store, name)? {

@@ -54,7 +54,15 @@ pub(crate) struct Binding {
     entry: HostEntry,
     func: *const HostFunc,
     store: NonNull<StoreInner>,
-    instance: Option<Instance>,
+    importer: Option<Importer>,
+}
+
+/// Who imports a function.
+#[derive(Clone, Copy)]
+pub(crate) struct Importer {
+    pub(crate) instance: Instance,
+    /// What it exports as `memory`: most functions need it, each time.
+    pub(crate) memory: Option<Memory>,
 }
 
 impl HostFunc {
@@ -80,7 +88,7 @@ impl HostFunc {
     fn create<B: Callable + 'static>(store: &mut StoreContext, ty: FuncType, body: B) -> Func {
         let entry = HostEntry::new::<Code<B>>(store.running());
         let context = store.as_ptr();
-        let unbound = Binding { entry, func: std::ptr::null(), store: context, instance: None };
+        let unbound = Binding { entry, func: std::ptr::null(), store: context, importer: None };
         let type_id = TypeId::of(&ty);
         let host = Pinned::new(HostFunc {
             ty,
@@ -117,9 +125,9 @@ impl HostFunc {
 }
 
 impl Binding {
-    /// The same function, as imported by `instance`.
-    pub(crate) fn rebind(&self, instance: Instance) -> Binding {
-        Binding { instance: Some(instance), ..self.clone() }
+    /// The same function, as imported by `importer`.
+    pub(crate) fn rebind(&self, importer: Importer) -> Binding {
+        Binding { importer: Some(importer), ..self.clone() }
     }
 
     /// Runs the function for the host.
@@ -134,7 +142,7 @@ impl Binding {
         // SAFETY: lives as long as the store, and its body does not change.
         let body = unsafe { &(*self.func).body };
         // SAFETY: passed on to the caller.
-        unsafe { body.run(&mut Caller { store, instance: self.instance }, slots) }
+        unsafe { body.run(&mut Caller { store, importer: self.importer }, slots) }
     }
 
     /// The function.
@@ -147,7 +155,7 @@ impl Binding {
 /// A host function's view of whoever calls it.
 pub struct Caller<'a> {
     store: &'a mut StoreContext,
-    instance: Option<Instance>,
+    importer: Option<Importer>,
 }
 
 impl Caller<'_> {
@@ -159,17 +167,17 @@ impl Caller<'_> {
     /// The instance that imports the function; `None` when the host calls it,
     /// or wasm does through a reference that the host handed out.
     pub fn instance(&self) -> Option<Instance> {
-        self.instance
+        self.importer.map(|importer| importer.instance)
     }
 
     /// An export of [`Caller::instance`].
     pub fn export(&self, name: &str) -> Option<Extern> {
-        self.instance?.export(self.store, name)
+        self.instance()?.export(self.store, name)
     }
 
     /// The memory that [`Caller::instance`] exports as `memory`.
     pub fn memory(&self) -> Option<Memory> {
-        self.instance?.own_memory(self.store)
+        self.importer?.memory
     }
 }
 
@@ -181,7 +189,7 @@ impl<B: Callable> HostCode for Code<B> {
 
     unsafe fn run(binding: *mut c_void, passed: *mut Passed) -> Result<(), HostError> {
         // SAFETY: bindings do not change, and live as long as the store.
-        let &Binding { func, store, instance, .. } = unsafe { &*binding.cast::<Binding>() };
+        let &Binding { func, store, importer, .. } = unsafe { &*binding.cast::<Binding>() };
         // SAFETY: lives as long as the store; its body is a `B`, and does not
         // change.
         let body = unsafe { &*(&raw const *(*func).body).cast::<B>() };
@@ -193,7 +201,7 @@ impl<B: Callable> HostCode for Code<B> {
             unsafe {
                 convention::arguments(passed, params, results, slots);
                 StoreContext::lend(store, |store| {
-                    body.run(&mut Caller { store, instance }, slots)
+                    body.run(&mut Caller { store, importer }, slots)
                 })?;
                 convention::results(passed, results, slots);
             }

@@ -7,7 +7,7 @@ use crate::artifact::{Module, SegmentMode};
 use crate::builtins::BUILTINS;
 use crate::constexpr::evaluate;
 use crate::error::ResourceError;
-use crate::func::{Func, host_trap};
+use crate::func::{Func, Importer, host_trap};
 use crate::global::{Global, GlobalData};
 use crate::imports::Extern;
 use crate::memory::{Memory, MemoryData};
@@ -213,7 +213,8 @@ impl InstanceData {
     fn import(&mut self, store: &StoreContext, instance: Instance, index: u32) -> VmFuncRef {
         let func: Func = self.imported_functions[index as usize];
         let Some(binding) = func.binding(store) else { return *func.funcref(store) };
-        let binding = Pinned::new(binding.rebind(instance));
+        let memory = self.module.contents().memory.map(|index| self.memories[index as usize]);
+        let binding = Pinned::new(binding.rebind(Importer { instance, memory }));
         let vmctx = binding.as_ptr().cast();
         self.bindings.push(binding);
         VmFuncRef { vmctx, ..*func.funcref(store) }
