@@ -123,6 +123,144 @@ uint64_t worth(LoopBounds Bounds, DominatorTree &DT) {
   return Worth;
 }
 
+// Makes plain accesses of those of a loop that are proved.
+class Relaxer {
+  const LoopBounds &Bounds;
+  Loop &L;
+  ScalarEvolution &SE;
+  SCEVExpander Expander;
+  Instruction *Before;
+  IRBuilder<> B;
+  // How often the loop has come round.
+  PHINode *Turn = nullptr;
+  // Where accesses of a root, a start and a step are.
+  DenseMap<std::tuple<Value *, const SCEV *, const SCEV *>, Value *> Addresses;
+  // Of accesses that have nothing bent in their place, if what is read at a bent place
+  // is not where they are.
+  MDNode *Straight = nullptr;
+
+public:
+  Relaxer(const LoopBounds &Bounds, bool Apart)
+      : Bounds(Bounds), L(Bounds.L), SE(Bounds.SE), Expander(SE, "address"),
+        Before(L.getLoopPreheader()->getTerminator()), B(Before) {
+    if (!Apart)
+      return;
+    MDBuilder Scopes(B.getContext());
+    Straight = Scopes.createAnonymousAliasScope(Scopes.createAnonymousAliasScopeDomain());
+  }
+
+  void run() {
+    countTurns();
+    B.SetInsertPoint(L.getHeader(), L.getHeader()->getFirstInsertionPt());
+    countInIntegers();
+    for (const Access &A : Bounds.Accesses) {
+      setScopes(A);
+      takeOffAtomic(*A.I);
+      if (auto *Load = dyn_cast<LoadInst>(A.I))
+        Load->setVolatile(false);
+      else
+        cast<StoreInst>(A.I)->setVolatile(false);
+      A.I->setOperand(isa<LoadInst>(A.I) ? 0u : 1u, address(A));
+    }
+    // What climbs was seen to be in range.
+    for (auto &[Result, Height] : Bounds.Heights) {
+      IRBuilder<> Here(Result);
+      Result->replaceAllUsesWith(Here.CreateFPToSI(Result->getArgOperand(0), Result->getType()));
+      Result->eraseFromParent();
+    }
+    if (Bounds.Stores)
+      fence();
+  }
+
+private:
+  void countTurns() {
+    BasicBlock *Latch = L.getLoopLatch();
+    B.SetInsertPoint(&L.getHeader()->front());
+    B.SetCurrentDebugLocation(DebugLoc());
+    Turn = B.CreatePHI(Bounds.I64, 2);
+    B.SetInsertPoint(Latch->getTerminator());
+    Turn->addIncoming(B.getInt64(0), L.getLoopPreheader());
+    Turn->addIncoming(B.CreateAdd(Turn, B.getInt64(1), "", true, true), Latch);
+    if (!Bounds.Counted)
+      return;
+    // So that LLVM need not find out again.
+    Value *Last = Expander.expandCodeFor(Bounds.Backedges, Bounds.I64, Before);
+    auto *Jump = cast<BranchInst>(Latch->getTerminator());
+    bool Stays = L.contains(Jump->getSuccessor(0));
+    Jump->setCondition(Stays ? B.CreateICmpNE(Turn, Last) : B.CreateICmpEQ(Turn, Last));
+  }
+
+  // Vectors have no counters in floating point: their sums would be others.
+  void countInIntegers() {
+    for (auto &[Phi, Counter] : Bounds.Counters) {
+      Value *Count = B.CreateMul(B.CreateTrunc(Turn, B.getInt32Ty()), B.getInt32(Counter.Step));
+      Count = B.CreateAdd(Count, B.getInt32(Counter.Start));
+      Phi->replaceAllUsesWith(B.CreateSIToFP(Count, Phi->getType()));
+      Phi->eraseFromParent();
+    }
+  }
+
+  // LLVM compares loads with loads as well before it compares places.
+  void setScopes(const Access &A) {
+    LLVMContext &Context = B.getContext();
+    SmallVector<Metadata *, 2> Scopes = {provedScope(Context)};
+    if (Straight && A.Offset.straight())
+      Scopes.push_back(Straight);
+    else if (Straight && isa<LoadInst>(A.I))
+      A.I->setMetadata(LLVMContext::MD_noalias, MDNode::get(Context, Straight));
+    A.I->setMetadata(LLVMContext::MD_alias_scope, MDNode::get(Context, Scopes));
+  }
+
+  Value *address(const Access &A) {
+    const auto Up = GEPNoWrapFlags::noUnsignedWrap() | GEPNoWrapFlags::noUnsignedSignedWrap();
+    const auto Down = GEPNoWrapFlags::noUnsignedSignedWrap();
+    const auto &Offset = A.Offset;
+    // A constant is where an array of its own starts.
+    auto [Start, Constant] = isa<SCEVConstant>(Offset.Start)
+                                 ? std::pair(Offset.Start, int64_t(0))
+                                 : splitSum(Offset.Start, SE);
+    Value *&Address = Addresses[{A.Root, Start, Offset.Step}];
+    if (!Address) {
+      Address = startAddress(A.Root, Expander.expandCodeFor(Start, Bounds.I64, Before));
+      if (!Offset.Step->isZero()) {
+        bool Rises = SE.isKnownNonNegative(Offset.Step);
+        Value *Step = Expander.expandCodeFor(Offset.Step, Bounds.I64, Before);
+        Value *Moved = B.CreateMul(Turn, Step, "", Rises, true);
+        Address = B.CreateGEP(B.getInt8Ty(), Address, Moved, "", Rises ? Up : Down);
+      }
+    }
+    Value *Final = Address;
+    if (Constant)
+      Final = B.CreateGEP(B.getInt8Ty(), Address, B.getInt64(Constant), "",
+                          Constant > 0 ? Up : Down);
+    if (Offset.straight())
+      return Final;
+    IRBuilder<> Here(A.I);
+    return Here.CreateGEP(B.getInt8Ty(), Final,
+                          Expander.expandCodeFor(Offset.Rest, Bounds.I64, A.I), "", Up);
+  }
+
+  // `Offset` bytes into the memory at `Root`, as a pointer of its own: LLVM then
+  // sees the arrays of a program in the one object that a memory is, and knows
+  // which accesses it has to tell apart by a check at run time.
+  Value *startAddress(Value *Root, Value *Offset) {
+    IRBuilder<> Here(Before);
+    if (!isa<ConstantPointerNull>(Root))
+      Offset = Here.CreateAdd(Here.CreatePtrToInt(Root, Bounds.I64), Offset, "", true, false);
+    return Here.CreateIntToPtr(Offset, Root->getType());
+  }
+
+  void fence() {
+    SmallVector<BasicBlock *, 4> Exits;
+    L.getUniqueExitBlocks(Exits);
+    for (BasicBlock *Exit : Exits) {
+      B.SetInsertPoint(Exit, Exit->getFirstInsertionPt());
+      B.SetCurrentDebugLocation(DebugLoc());
+      B.CreateFence(AtomicOrdering::SequentiallyConsistent, SyncScope::SingleThread);
+    }
+  }
+};
+
 // Versions one loop.
 class Versioner {
   LoopBounds Bounds;
@@ -130,13 +268,10 @@ class Versioner {
   Loop &L;
   LoopInfo &LI;
   DominatorTree &DT;
-  ScalarEvolution &SE;
-  Type *I64;
 
 public:
   Versioner(LoopBounds Of, LoopInfo &LI, DominatorTree &DT)
-      : Bounds(std::move(Of)), F(Bounds.F), L(Bounds.L), LI(LI), DT(DT), SE(Bounds.SE),
-        I64(Bounds.I64) {}
+      : Bounds(std::move(Of)), F(Bounds.F), L(Bounds.L), LI(LI), DT(DT) {}
 
   // Whether it did.
   bool run() {
@@ -146,7 +281,7 @@ public:
     if (!Check.Holds)
       return false;
     split(Check.Holds);
-    relax(Check.Apart);
+    Relaxer(Bounds, Check.Apart).run();
     return true;
   }
 
@@ -185,108 +320,6 @@ private:
     // It will hardly ever run.
     for (const char *Done : {"llvm.loop.isvectorized", "llvm.loop.unroll.disable"})
       addStringMetadataToLoop(Exact, Done, 1);
-  }
-
-  // `Offset` bytes into the memory at `Root`, as a pointer of its own: LLVM then
-  // sees the arrays of a program in the one object that a memory is, and knows
-  // which accesses it has to tell apart by a check at run time.
-  static Value *startAddress(Value *Root, Value *Offset, Instruction *Place) {
-    IRBuilder<> B(Place);
-    if (!isa<ConstantPointerNull>(Root))
-      Offset = B.CreateAdd(B.CreatePtrToInt(Root, B.getInt64Ty()), Offset, "", true, false);
-    return B.CreateIntToPtr(Offset, Root->getType());
-  }
-
-  // Makes plain accesses of those that are proved; `Apart`, if nothing is read at a bent
-  // place where the loop stores.
-  void relax(bool Apart) {
-    BasicBlock *Header = L.getHeader(), *Preheader = L.getLoopPreheader();
-    SCEVExpander Expander(SE, "address");
-    IRBuilder<> B(&Header->front());
-    B.SetCurrentDebugLocation(DebugLoc());
-    PHINode *Turn = B.CreatePHI(I64, 2);
-    B.SetInsertPoint(L.getLoopLatch()->getTerminator());
-    Value *Next = B.CreateAdd(Turn, B.getInt64(1), "", true, true);
-    Turn->addIncoming(B.getInt64(0), Preheader);
-    Turn->addIncoming(Next, L.getLoopLatch());
-    // So that LLVM need not find out again.
-    if (Bounds.Counted) {
-      Value *Last = Expander.expandCodeFor(Bounds.Backedges, I64, Preheader->getTerminator());
-      auto *Jump = cast<BranchInst>(L.getLoopLatch()->getTerminator());
-      bool Stays = L.contains(Jump->getSuccessor(0));
-      Jump->setCondition(Stays ? B.CreateICmpNE(Turn, Last) : B.CreateICmpEQ(Turn, Last));
-    }
-
-    B.SetInsertPoint(Header, Header->getFirstInsertionPt());
-    // Vectors have no counters in floating point: their sums would be others.
-    for (auto &[Phi, Counter] : Bounds.Counters) {
-      Value *Count = B.CreateMul(B.CreateTrunc(Turn, B.getInt32Ty()), B.getInt32(Counter.Step));
-      Count = B.CreateAdd(Count, B.getInt32(Counter.Start));
-      Phi->replaceAllUsesWith(B.CreateSIToFP(Count, Phi->getType()));
-      Phi->eraseFromParent();
-    }
-    auto Flags = GEPNoWrapFlags::noUnsignedWrap() | GEPNoWrapFlags::noUnsignedSignedWrap();
-    DenseMap<std::tuple<Value *, const SCEV *, const SCEV *>, Value *> Addresses;
-    // LLVM compares loads with loads as well before it compares places.
-    MDNode *Proved = provedScope(F.getContext()), *Straight = nullptr;
-    if (Apart) {
-      MDBuilder Scopes(F.getContext());
-      Straight = Scopes.createAnonymousAliasScope(Scopes.createAnonymousAliasScopeDomain());
-    }
-    auto List = [&](ArrayRef<Metadata *> Scopes) { return MDNode::get(F.getContext(), Scopes); };
-    for (auto &[I, Root, Offset] : Bounds.Accesses) {
-      bool IsStraight = Offset.straight();
-      I->setMetadata(LLVMContext::MD_alias_scope,
-                     Apart && IsStraight ? List({Proved, Straight}) : List(Proved));
-      if (Apart && !IsStraight && isa<LoadInst>(I))
-        I->setMetadata(LLVMContext::MD_noalias, List(Straight));
-      takeOffAtomic(*I);
-      if (auto *Load = dyn_cast<LoadInst>(I))
-        Load->setVolatile(false);
-      else
-        cast<StoreInst>(I)->setVolatile(false);
-      // A constant is where an array of its own starts.
-      auto [Start, Constant] = isa<SCEVConstant>(Offset.Start)
-                                   ? std::pair(Offset.Start, int64_t(0))
-                                   : splitSum(Offset.Start, SE);
-      Value *&Address = Addresses[{Root, Start, Offset.Step}];
-      if (!Address) {
-        Instruction *Place = Preheader->getTerminator();
-        Address = startAddress(Root, Expander.expandCodeFor(Start, I64, Place), Place);
-        if (!Offset.Step->isZero()) {
-          bool Up = SE.isKnownNonNegative(Offset.Step);
-          Value *Step = Expander.expandCodeFor(Offset.Step, I64, Place);
-          Value *Moved = B.CreateMul(Turn, Step, "", Up, true);
-          Address = B.CreateGEP(B.getInt8Ty(), Address, Moved, "",
-                                Up ? Flags : GEPNoWrapFlags::noUnsignedSignedWrap());
-        }
-      }
-      Value *Final = Address;
-      if (Constant)
-        Final = B.CreateGEP(B.getInt8Ty(), Address, B.getInt64(Constant), "",
-                            Constant > 0 ? Flags : GEPNoWrapFlags::noUnsignedSignedWrap());
-      if (!Offset.straight()) {
-        IRBuilder<> Here(I);
-        Final = Here.CreateGEP(B.getInt8Ty(), Final, Expander.expandCodeFor(Offset.Rest, I64, I),
-                               "", Flags);
-      }
-      I->setOperand(isa<LoadInst>(I) ? 0u : 1u, Final);
-    }
-    // What climbs was seen to be in range.
-    for (auto &[Result, Height] : Bounds.Heights) {
-      IRBuilder<> Here(Result);
-      Result->replaceAllUsesWith(Here.CreateFPToSI(Result->getArgOperand(0), Result->getType()));
-      Result->eraseFromParent();
-    }
-    if (!Bounds.Stores)
-      return;
-    SmallVector<BasicBlock *, 4> Exits;
-    L.getUniqueExitBlocks(Exits);
-    for (BasicBlock *Exit : Exits) {
-      B.SetInsertPoint(Exit, Exit->getFirstInsertionPt());
-      B.SetCurrentDebugLocation(DebugLoc());
-      B.CreateFence(AtomicOrdering::SequentiallyConsistent, SyncScope::SingleThread);
-    }
   }
 };
 
