@@ -30,6 +30,7 @@ use fields::Fields;
 use image::Image;
 use object::{Object, ObjectSection};
 use rules::{Audit, Counts};
+use std::path::Path;
 use support::truth::Truth;
 use wasm2so::Summary;
 use wasm2so::options::{OptLevel, Options};
@@ -90,10 +91,11 @@ fn audit(wasm: &[u8], (bytes, summary): &(Vec<u8>, Summary), name: &str) -> Coun
     counts
 }
 
-fn program(file: &str) {
-    let wasm = std::fs::read(support::program(file)).expect("the program was built");
-    let labelled = compile(&wasm, file, &options(OptLevel::O3, true));
-    println!("{file}: {:#?}", audit(&wasm, &labelled, file));
+fn program(path: &Path) {
+    let name = path.display().to_string();
+    let wasm = std::fs::read(path).unwrap_or_else(|error| panic!("{name}: {error}"));
+    let labelled = compile(&wasm, &name, &options(OptLevel::O3, true));
+    println!("{name}: {:?}", audit(&wasm, &labelled, &name));
 }
 
 /// So the audit holds for files without labels.
@@ -111,22 +113,22 @@ fn labels_change_nothing() {
 
 #[test]
 fn zstd() {
-    program("zstd.wasm");
+    program(&support::program("zstd.wasm"));
 }
 
 #[test]
 fn quickjs() {
-    program("quickjs.wasm");
+    program(&support::program("quickjs.wasm"));
 }
 
 #[test]
 fn sqlite() {
-    program("sqlite.wasm");
+    program(&support::program("sqlite.wasm"));
 }
 
 #[test]
 fn rust() {
-    program("rust.wasm");
+    program(&support::program("rust.wasm"));
 }
 
 /// Modules made of every kind of trap in every situation.
@@ -225,4 +227,25 @@ fn faults_are_found() {
     let (bytes, _) = compile(&wasm, "faults", &options(OptLevel::O3, true));
     let (counts, moved) = look(&moved, &bytes);
     assert!(moved.len() as u64 >= counts.accesses + counts.calls, "{moved:?}");
+}
+
+/// LLVM keeps the address of a field with many users in a register, unless told
+/// otherwise; then nothing tells from the instruction what it reads.
+#[test]
+fn fields_that_are_read_often() {
+    let turn = "(call $f) (br_if 0 (i32.eqz (global.get $state)))\n";
+    let wasm = support::wat(&format!(
+        "(module (import \"host\" \"f\" (func $f)) (global $state (mut i32) (i32.const 1))
+           (func (export \"run\") {}))",
+        turn.repeat(150)
+    ));
+    let counts = audit(&wasm, &compile(&wasm, "often", &options(OptLevel::O3, true)), "often");
+    assert!(counts.others >= 150, "{counts:?}");
+}
+
+#[test]
+#[ignore = "audits what scripts/audit names"]
+fn named() {
+    let files = std::env::var_os("AUDIT").expect("scripts/audit names files");
+    std::env::split_paths(&files).for_each(|path| program(&path));
 }

@@ -39,28 +39,37 @@ pub fn decode(image: &Image<'_>, function: &Function<'_>) -> Vec<Machine> {
     for instruction in Decoder::with_ip(64, code, function.range.start, DecoderOptions::NONE) {
         let mut memory = memory(&mut info, &instruction);
         if let Some(memory) = &mut memory {
-            memory.in_file = is_address_in_file(&mut info, &machines, instruction.memory_base());
+            let parts = [instruction.memory_base(), instruction.memory_index()];
+            memory.in_file = !memory.in_gs
+                && parts.iter().any(|&part| is_address_in_file(&mut info, &machines, part));
         }
         let jumps = instruction.flow_control() == FlowControl::IndirectBranch;
-        let through_table = jumps && mark_jump_table(&mut machines);
+        let through_table = jumps && mark_jump_table(&mut info, &mut machines, &instruction);
         machines.push(Machine { instruction, memory, through_table });
     }
     machines
 }
 
-/// What is read with an index and sign-extended shortly before an indirect
-/// jump: no value of wasm becomes the target of a jump, so that is an entry of a
-/// jump table, wherever its base comes from. Whether there is one.
-fn mark_jump_table(before: &mut [Machine]) -> bool {
-    let mut last = before.iter_mut().rev().take(8);
-    let entry = last.find_map(|machine| match &mut machine.memory {
-        Some(memory) if machine.instruction.mnemonic() == Mnemonic::Movsxd => Some(memory),
-        _ => None,
-    });
-    entry.is_some_and(|memory| {
-        memory.in_file |= memory.indexed;
-        memory.in_file
-    })
+/// What is read with an index and sign-extended, before something is added to it and
+/// it is jumped to: no value of wasm becomes the target of a jump, so that is an entry
+/// of a jump table, wherever its base comes from. Whether there is one.
+fn mark_jump_table(
+    info: &mut InstructionInfoFactory,
+    before: &mut [Machine],
+    jump: &Instruction,
+) -> bool {
+    let target = jump.op0_register();
+    let mut sets = before.iter_mut().rev().filter(|m| writes(info, &m.instruction, target));
+    let entry = match sets.find(|machine| machine.instruction.mnemonic() != Mnemonic::Add) {
+        Some(Machine { instruction, memory: Some(memory), .. })
+            if instruction.mnemonic() == Mnemonic::Movsxd =>
+        {
+            memory
+        }
+        _ => return false,
+    };
+    entry.in_file |= entry.indexed;
+    entry.in_file
 }
 
 fn memory(info: &mut InstructionInfoFactory, instruction: &Instruction) -> Option<Memory> {
@@ -106,13 +115,20 @@ fn is_address_in_file(
     before: &[Machine],
     register: Register,
 ) -> bool {
-    let sets = before.iter().rev().map(|machine| &machine.instruction).find(|instruction| {
-        let info = info.info(instruction);
-        let mut used = info.used_registers().iter();
-        used.any(|used| {
-            used.register().full_register() == register.full_register()
-                && matches!(used.access(), OpAccess::Write | OpAccess::ReadWrite)
-        })
-    });
-    sets.is_some_and(|i| i.mnemonic() == Mnemonic::Lea && i.is_ip_rel_memory_operand())
+    let mut before = before.iter().rev().map(|machine| &machine.instruction);
+    before
+        .find(|instruction| writes(info, instruction, register))
+        .is_some_and(|i| i.mnemonic() == Mnemonic::Lea && i.is_ip_rel_memory_operand())
+}
+
+/// Whether `instruction` sets `register`, or a part of it.
+fn writes(
+    info: &mut InstructionInfoFactory,
+    instruction: &Instruction,
+    register: Register,
+) -> bool {
+    info.info(instruction).used_registers().iter().any(|used| {
+        used.register().full_register() == register.full_register()
+            && matches!(used.access(), OpAccess::Write | OpAccess::ReadWrite)
+    })
 }

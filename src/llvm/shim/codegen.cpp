@@ -116,6 +116,32 @@ ScopeMap markAccesses(Module &M) {
   return Scopes;
 }
 
+// So often code generation looks at the users of an address to find out whether it can
+// be part of their instructions; of one with more it makes a register.
+constexpr unsigned MostUsers = 100;
+
+// Puts addresses of the instance's fields where they are used.
+void sinkFields(Function &F) {
+  if (F.arg_empty())
+    return;
+  for (User *U : make_early_inc_range(F.getArg(0)->users())) {
+    auto *Field = dyn_cast<GetElementPtrInst>(U);
+    if (!Field || !Field->hasAllConstantIndices() || !Field->hasNUsesOrMore(MostUsers))
+      continue;
+    for (Use &Place : make_early_inc_range(Field->uses())) {
+      auto *User = cast<Instruction>(Place.getUser());
+      if (isa<PHINode>(User))
+        continue;
+      Instruction *Own = Field->clone();
+      Own->insertBefore(User->getIterator());
+      Own->setDebugLoc(User->getDebugLoc());
+      Place.set(Own);
+    }
+    if (Field->use_empty())
+      Field->eraseFromParent();
+  }
+}
+
 class StampPass : public MachineFunctionPass {
   const ScopeMap &Scopes;
   Wasm2soStampReport &Report;
@@ -316,6 +342,8 @@ extern "C" int wasm2so_emit(LLVMModuleRef ModuleRef, LLVMTargetMachineRef Machin
   auto &TM = static_cast<CodeGenTargetMachineImpl &>(
       *reinterpret_cast<TargetMachine *>(MachineRef));
 
+  for (Function &F : M)
+    sinkFields(F);
   ScopeMap Scopes = markAccesses(M);
   // Code that is not optimised does all in order.
   bool Check = How.variables && TM.getOptLevel() != CodeGenOptLevel::None;
