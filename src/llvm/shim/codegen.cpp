@@ -116,8 +116,8 @@ ScopeMap markAccesses(Module &M) {
   return Scopes;
 }
 
-// So often code generation looks at the users of an address to find out whether it can
-// be part of their instructions; of one with more it makes a register.
+// Of how many users of an address code generation finds out whether it can be part of
+// their instructions; one with more becomes a register.
 constexpr unsigned MostUsers = 100;
 
 // Puts addresses of the instance's fields where they are used.
