@@ -36,6 +36,7 @@ fn main() {
             [
                 "addressing",
                 "aligning",
+                "alone",
                 "bounds",
                 "chasing",
                 "checks",

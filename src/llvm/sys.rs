@@ -36,6 +36,8 @@ const LLVM_OPTIONS: &[&str] = &[
     "-enable-tail-merge=0",
     // It is `reduce-versioned`, where it pays.
     "-disable-lsr",
+    // Of a step that the program computes, it would bet that it is 1.
+    "-enable-mem-access-versioning=false",
     "-use-unknown-locations=Enable",
     // gdb believes that an index of names is complete, and finds no address
     // without one of addresses; without either it makes its own.

@@ -23,7 +23,7 @@ using namespace llvm;
 // Runs the passes of `Pipeline`, in LLVM's notation, on `ModuleRef`. In it,
 // `fast-conversions`, `chase-pointers`, `widen-vectors`, `version-loops` and
 // `reduce-versioned` are ours; after `version-loops` the passes of `Versioned` run on the
-// functions that it changed.
+// loops that it changed.
 //
 // Returns null, or what LLVM says of the notation.
 extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,

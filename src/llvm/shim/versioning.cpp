@@ -12,8 +12,10 @@
 // that may read memory.
 //
 // What bounds a loop is found in bounds.cpp, for numbers in floating point in
-// climbing.cpp; checks.cpp builds the check.
+// climbing.cpp; checks.cpp builds the check. Then passes make use of the plain
+// accesses, in alone.cpp.
 
+#include "alone.h"
 #include "checks.h"
 
 #include "llvm/Analysis/AssumptionCache.h"
@@ -62,10 +64,10 @@ void takeOffAtomic(Instruction &I) {
 
 namespace {
 
-// The passes that follow go over the whole function: its loops must be worth one
-// in so many of its instructions. What is in a loop within another counts so many
-// times, level by level, as long as the outer one is no more than so many times as
-// large: in the loop of an interpreter an inner one hardly ever runs.
+// The loops of a function must be worth one in so many of its instructions. What is in
+// a loop within another counts so many times, level by level, as long as the outer one
+// is no more than so many times as large: in the loop of an interpreter an inner one
+// hardly ever runs.
 constexpr uint64_t MostOfFunction = 20;
 constexpr uint64_t NestedLoopRuns = 8;
 constexpr uint64_t MostOfNest = 8;
@@ -105,22 +107,27 @@ bool mayVectorize(LoopBounds &Bounds, DominatorTree &DT) {
   return hasVectorForm(Bounds.L, Bounds.SE, DT) && Bounds.prove() && hasVectorStores(Bounds);
 }
 
-// How many instructions versioning a loop would make faster, as `MostOfFunction`
-// counts them.
-uint64_t worth(LoopBounds Bounds, DominatorTree &DT) {
+// What versioning a loop is good for.
+struct Gain {
+  uint64_t Instructions; // that become faster, as `MostOfFunction` counts them
+  Loop *Nest;            // the outermost loop that counts
+};
+
+Gain gain(LoopBounds Bounds, DominatorTree &DT) {
   if (!mayVectorize(Bounds, DT))
-    return 0;
-  uint64_t Worth = Bounds.Instructions, Inner = Worth;
-  const Loop *Outer = Bounds.L.getParentLoop();
+    return {};
+  Gain Found = {Bounds.Instructions, &Bounds.L};
+  uint64_t Inner = Bounds.Instructions;
+  Loop *Outer = Bounds.L.getParentLoop();
   for (unsigned Level = 1; Outer && Level < MostLevels; ++Level, Outer = Outer->getParentLoop()) {
     uint64_t Size = 0;
     for (const BasicBlock *BB : Outer->blocks())
       if ((Size += BB->size()) > Inner * MostOfNest)
-        return Worth;
+        return Found;
     Inner = Size;
-    Worth *= NestedLoopRuns;
+    Found = {Found.Instructions * NestedLoopRuns, Outer};
   }
-  return Worth;
+  return Found;
 }
 
 // Makes plain accesses of those of a loop that are proved.
@@ -333,34 +340,46 @@ PreservedAnalyses VersionLoops::run(Function &F, FunctionAnalysisManager &FAM) {
   auto &SE = FAM.getResult<ScalarEvolutionAnalysis>(F);
   auto &AC = FAM.getResult<AssumptionAnalysis>(F);
 
-  SmallVector<Loop *, 8> Innermost, Worthy;
+  SmallVector<Loop *, 8> Innermost;
+  SmallVector<std::pair<Loop *, Loop *>, 8> Worthy;
+  SmallSetVector<Loop *, 8> Nests;
   for (Loop *L : LI.getLoopsInPreorder())
     if (L->isInnermost())
       Innermost.push_back(L);
-  bool Changed = false, Versioned = false;
+  bool Changed = false;
   uint64_t Worth = 0;
   for (Loop *L : Innermost) {
     Changed |= simplifyLoop(L, &DT, &LI, &SE, &AC, nullptr, false);
     Changed |= formLCSSA(*L, DT, &LI, &SE);
-    if (uint64_t Own = worth(LoopBounds(Memories, F, *L, SE), DT)) {
-      Worth += Own;
-      Worthy.push_back(L);
+    if (Gain Own = gain(LoopBounds(Memories, F, *L, SE), DT); Own.Nest) {
+      Worth += Own.Instructions;
+      Worthy.push_back({L, Own.Nest});
     }
   }
   if (Worth * MostOfFunction >= F.getInstructionCount())
     // Each is proved anew: what is known of it goes as another is split.
-    for (Loop *L : Worthy) {
+    for (auto [L, Nest] : Worthy) {
       Changed = true;
       if (Versioner(LoopBounds(Memories, F, *L, SE), LI, DT).run()) {
         SE.forgetAllLoops();
-        Versioned = true;
+        Nests.insert(Nest);
       }
     }
-  if (!Versioned)
+  if (Nests.empty())
     return Changed ? PreservedAnalyses::none() : PreservedAnalyses::all();
   F.addFnAttr(VersionedMark);
+
+  std::vector<LoopAlone> Alone;
+  for (Loop *L : Nests) {
+    if (any_of(Nests, [&](Loop *Outer) { return Outer != L && Outer->contains(L); }))
+      continue;
+    simplifyLoop(L, &DT, &LI, &SE, &AC, nullptr, true);
+    formLCSSARecursively(*L, DT, &LI, &SE);
+    Alone.emplace_back(*L, DT, SE);
+  }
   FAM.invalidate(F, PreservedAnalyses::none());
-  Then.run(F, FAM);
+  for (LoopAlone &Loop : Alone)
+    Loop.run(Then, FAM);
   return PreservedAnalyses::none();
 }
 

@@ -24,8 +24,8 @@ constexpr unsigned MemoryInGs = 256;
 
 // Versions the innermost loops of a function that may become loops over vectors and in
 // which every access to linear memory can be proved in bounds by a check before the
-// loop, and runs `Then` on functions in which it did, which `isVersioned` tells from
-// then on.
+// loop, and runs `Then` on each of them, with the loops around it, alone. From then on
+// `isVersioned` tells the function from others.
 class VersionLoops : public llvm::PassInfoMixin<VersionLoops> {
   Wasm2soMemories Memories;
   llvm::FunctionPassManager Then;
