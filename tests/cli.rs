@@ -2,6 +2,8 @@
 
 #[path = "cli/compiler.rs"]
 mod compiler;
+#[path = "cli/loops.rs"]
+mod loops;
 #[path = "cli/runner.rs"]
 mod runner;
 mod support;
