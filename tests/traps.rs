@@ -15,6 +15,8 @@ mod special;
 mod support;
 #[path = "traps/transcript.rs"]
 mod transcript;
+#[path = "traps/vectors.rs"]
+mod vectors;
 
 use check::Report;
 use wasm2so::options::OptLevel;

@@ -50,7 +50,8 @@ LoopAlone::LoopAlone(Loop &L, DominatorTree &DT, ScalarEvolution &SE)
   L.getUniqueExitBlocks(After);
   for (BasicBlock *Exit : After)
     // Passes see that a trap is one.
-    if (succ_empty(Exit) && all_of(predecessors(Exit), [&](auto *BB) { return L.contains(BB); }))
+    if (isa<UnreachableInst>(Exit->getTerminator()) &&
+        all_of(predecessors(Exit), [&](auto *BB) { return L.contains(BB); }))
       Blocks.insert(Exit);
     else
       Exits.insert(Exit);
@@ -162,8 +163,6 @@ void LoopAlone::giveBack(Function *Own) {
   Preheader->getTerminator()->eraseFromParent();
   BranchInst::Create(&Own->getEntryBlock(), Preheader);
   F.splice(std::next(Preheader->getIterator()), Own);
-  if (any_of(Exits, [](BasicBlock *Exit) { return pred_empty(Exit); }))
-    EliminateUnreachableBlocks(F);
 }
 
 } // namespace wasm2so

@@ -30,10 +30,12 @@ class LoopAlone {
   llvm::Function *Leave = nullptr;
 
 public:
-  // `L` has a preheader, and is in LCSSA form with the loops in it.
+  // `L` has a preheader, and is in LCSSA form with the loops in it; so are all others
+  // that are yet to run.
   LoopAlone(llvm::Loop &L, llvm::DominatorTree &DT, llvm::ScalarEvolution &SE);
 
-  // No analysis may know anything of the loop's function.
+  // No analysis may know anything of the loop's function. Where the loop turns out not
+  // to be left, the function has blocks that cannot be reached.
   void run(llvm::FunctionPassManager &Passes, llvm::FunctionAnalysisManager &FAM);
 
 private:

@@ -61,11 +61,21 @@ using ScopeMap = DenseMap<const MDNode *, DebugLoc>;
 // The column of what happens in the order of the wasm; all else has none.
 constexpr unsigned InOrder = 1;
 
-// Whether a user of the vector `V` takes its lanes apart.
+// Whether x86 does `I` to bytes in wider lanes, in two halves.
+bool isDoneInHalves(const BinaryOperator &I) {
+  return I.getType()->getScalarSizeInBits() == 8 &&
+         (I.isShift() || I.getOpcode() == Instruction::Mul);
+}
+
+// Whether a user of the vector `V` takes its lanes apart, or may be done in parts, of
+// which not all may be needed.
 bool movesLanes(const Value &V) {
   return any_of(V.users(), [](const User *U) {
-    return isa<ShuffleVectorInst, ExtractElementInst, InsertElementInst>(U) ||
-           (isa<BitCastInst>(U) && movesLanes(*U));
+    if (isa<BitCastInst>(U))
+      return movesLanes(*U);
+    if (auto *Binary = dyn_cast<BinaryOperator>(U))
+      return isDoneInHalves(*Binary);
+    return isa<ShuffleVectorInst, ExtractElementInst, InsertElementInst, CastInst>(U);
   });
 }
 

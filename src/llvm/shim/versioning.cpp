@@ -369,17 +369,20 @@ PreservedAnalyses VersionLoops::run(Function &F, FunctionAnalysisManager &FAM) {
     return Changed ? PreservedAnalyses::none() : PreservedAnalyses::all();
   F.addFnAttr(VersionedMark);
 
-  std::vector<LoopAlone> Alone;
+  Nests.remove_if([All = Nests](Loop *L) {
+    return any_of(All, [&](Loop *Outer) { return Outer != L && Outer->contains(L); });
+  });
   for (Loop *L : Nests) {
-    if (any_of(Nests, [&](Loop *Outer) { return Outer != L && Outer->contains(L); }))
-      continue;
-    simplifyLoop(L, &DT, &LI, &SE, &AC, nullptr, true);
+    simplifyLoop(L, &DT, &LI, &SE, &AC, nullptr, false);
     formLCSSARecursively(*L, DT, &LI, &SE);
-    Alone.emplace_back(*L, DT, SE);
   }
+  std::vector<LoopAlone> Alone;
+  for (Loop *L : Nests)
+    Alone.emplace_back(*L, DT, SE);
   FAM.invalidate(F, PreservedAnalyses::none());
   for (LoopAlone &Loop : Alone)
     Loop.run(Then, FAM);
+  EliminateUnreachableBlocks(F);
   return PreservedAnalyses::none();
 }
 
