@@ -174,15 +174,17 @@ pub fn machine(cpu: &Cpu, level: OptLevel) -> TargetMachine {
 ///
 /// Producers of wasm have optimised already: what is left to do is what
 /// translation (SSA) and inlining across wasm functions open up. On real
-/// programs this makes code as fast as `default<O3>` does, in half the time.
+/// programs this makes code as fast as `default<O3>` does, in half the time. (The first
+/// passes are no sweep of their own: a function still is in the cache when calls in it
+/// are inlined.)
 ///
 /// What is not here keeps traces exact: `simplifycfg` without sinking what two
 /// branches have in common, which would leave one call with no location; no
 /// `tailcallelim`, after which code generation makes jumps of calls; no
 /// merging of functions, which would share a name in a trace.
 const OPTIMISE: &str = "\
-    function(sroa<modify-cfg>,early-cse<memssa>,simplifycfg),\
-    cgscc(inline,function-attrs),\
+    cgscc(function<eager-inv>(sroa<modify-cfg>,early-cse<memssa>,simplifycfg),\
+    inline,function-attrs),\
     function(\
     early-cse<memssa>,jump-threading,correlated-propagation,simplifycfg,\
     instcombine<no-verify-fixpoint>,reassociate,\
