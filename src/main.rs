@@ -2,28 +2,52 @@
 
 mod cli;
 
+use std::ffi::c_char;
 use std::process::ExitCode;
+use std::sync::atomic::AtomicPtr;
 
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// `mi_option_purge_delay` of mimalloc.h, which the crate does not name.
-const PURGE_DELAY: libmimalloc_sys::mi_option_t = 15;
+/// What jemalloc is to do differently: each shard needs what the one before it has freed,
+/// so nothing goes back to the system; and pages are huge, since LLVM goes all over its
+/// memory.
+// SAFETY: jemalloc declares a pointer of this name, to a C string that it only reads.
+#[unsafe(export_name = "malloc_conf")]
+static OPTIONS: AtomicPtr<c_char> = AtomicPtr::new(
+    c"dirty_decay_ms:-1,muzzy_decay_ms:-1,thp:always,metadata_thp:always".as_ptr().cast_mut(),
+);
 
 fn main() -> ExitCode {
-    // Each shard needs what the one before it has freed: to give that back to the system
-    // takes a thirtieth of the time to compile.
-    // SAFETY: sets a number; no other thread is there yet.
-    unsafe { libmimalloc_sys::mi_option_set(PURGE_DELAY, -1) };
     cli::main()
 }
 
 #[cfg(test)]
 mod tests {
-    /// No other option's default is a second.
+    use std::ffi::{CStr, c_char};
+    use std::ptr;
+
+    /// An option of jemalloc's, as it holds it.
+    ///
+    /// # Safety
+    /// It must be of type `T`.
+    unsafe fn option<T>(name: &CStr, mut value: T) -> T {
+        let mut size = size_of::<T>();
+        let place = (&raw mut value).cast();
+        // SAFETY: there is room for a `T`; nothing is written to the option.
+        let wrong = unsafe {
+            tikv_jemalloc_sys::mallctl(name.as_ptr(), place, &mut size, ptr::null_mut(), 0)
+        };
+        assert_eq!((wrong, size), (0, size_of::<T>()), "{name:?}");
+        value
+    }
+
     #[test]
-    fn purge_delay_is_still_that_option() {
-        // SAFETY: reads a number.
-        assert_eq!(unsafe { libmimalloc_sys::mi_option_get(super::PURGE_DELAY) }, 1000);
+    fn the_allocator_has_its_options() {
+        // SAFETY: numbers of milliseconds are signed.
+        assert_eq!(unsafe { option(c"opt.dirty_decay_ms", 0_isize) }, -1);
+        // SAFETY: a C string, which jemalloc keeps.
+        let huge = unsafe { CStr::from_ptr(option(c"opt.metadata_thp", ptr::null::<c_char>())) };
+        assert_eq!(huge, c"always");
     }
 }
