@@ -14,9 +14,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 /// memory.
 // SAFETY: jemalloc declares a pointer of this name, to a C string that it only reads.
 #[unsafe(export_name = "malloc_conf")]
-static OPTIONS: AtomicPtr<c_char> = AtomicPtr::new(
-    c"dirty_decay_ms:-1,muzzy_decay_ms:-1,thp:always,metadata_thp:always".as_ptr().cast_mut(),
-);
+static OPTIONS: AtomicPtr<c_char> =
+    AtomicPtr::new(c"dirty_decay_ms:-1,thp:always,metadata_thp:always".as_ptr().cast_mut());
 
 fn main() -> ExitCode {
     cli::main()
