@@ -76,7 +76,7 @@ pub fn compile(
 ) -> Result<Summary, Error> {
     let cpu = Cpu::resolve(&options.cpu)?;
     let module = module::parse(wasm)?;
-    let plan = Plan::new(&module, options.emit, &cpu)?;
+    let plan = Plan::new(&module, options, &cpu)?;
     let input = Input { module: &module, file_name, options, cpu: &cpu, plan: &plan };
     progress.total(plan.shards.len() + 1);
     let stamps = match options.emit {

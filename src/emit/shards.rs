@@ -16,6 +16,7 @@ use crate::options::{DebugLevel, Emit, OptLevel, Options};
 use crate::translate::{self, Conventions, ShardCx};
 use inkwell::context::Context;
 use inkwell::module::Linkage;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use wasmparser::Operator;
 
@@ -27,6 +28,11 @@ const SHARD_BYTES: u64 = 128 << 10;
 /// the processors come to the end together. (With an eighth, QuickJS had 13 instead of
 /// 9 and ran 5% slower: functions that call each other were in different ones.)
 const LEAST_SHARD_BYTES: u64 = 64 << 10;
+
+/// Functions of no more wasm code than this, in bytes, that call no others are also in the
+/// other shards that call them, to be inlined there: `memcmp`, `__multi3`. (With all of that
+/// size, QuickJS took 5 to 9% longer to compile, and ran no faster.)
+const LENT_BYTES: u64 = 128;
 
 /// Shards of larger modules hold more: each keeps a file open until it is linked.
 const MAX_SHARDS: u64 = 512;
@@ -42,6 +48,8 @@ const GIANT_BYTES: u64 = 512 << 10;
 pub struct Shard {
     /// Functions with these indices.
     functions: Range<u32>,
+    /// Functions of other shards, to be inlined.
+    borrowed: BTreeSet<u32>,
     /// It is one giant function, which gets no passes that take more than linear
     /// time.
     giant: bool,
@@ -77,13 +85,16 @@ impl Plan {
     ///
     /// # Errors
     /// When a body does not parse, which validation excludes.
-    pub fn new(module: &WasmModule<'_>, emit: Emit, cpu: &Cpu) -> Result<Self, Error> {
-        let mut shards = match emit {
+    pub fn new(module: &WasmModule<'_>, options: &Options, cpu: &Cpu) -> Result<Self, Error> {
+        let mut shards = match options.emit {
             Emit::SharedObject | Emit::Object => divide(module)?,
             Emit::Assembly | Emit::LlvmIr => vec![Shard::of(module.defined_functions())],
         };
         shards.last_mut().expect("there is at least one").thunks = true;
-        let Calls { private, tail_calls, changed_tables } = Calls::of(module, &shards)?;
+        let Calls { private, tail_calls, changed_tables, foreign } = Calls::of(module, &shards)?;
+        if options.opt_level >= OptLevel::O1 {
+            lend(module, &mut shards, &foreign)?;
+        }
         let memory_in_gs = !tail_calls && !module.memories.is_empty() && cpu.has_gs_base();
         let conventions = Conventions { tail_calls, memory_in_gs };
         // Code of the tail convention is called in two ways.
@@ -102,7 +113,7 @@ impl Plan {
 
 impl Shard {
     fn of(functions: Range<u32>) -> Self {
-        Shard { functions, giant: false, thunks: false }
+        Shard { functions, borrowed: BTreeSet::new(), giant: false, thunks: false }
     }
 }
 
@@ -148,6 +159,40 @@ fn is_giant(body: &Body<'_>) -> Result<bool, Error> {
     Ok(loops > MANY_LOOPS)
 }
 
+/// Lends functions to shards that call them: by function, those in `callers`.
+fn lend(
+    module: &WasmModule<'_>,
+    shards: &mut [Shard],
+    callers: &BTreeMap<u32, BTreeSet<usize>>,
+) -> Result<(), Error> {
+    for (&index, callers) in callers {
+        if module.body(index).map_or(Ok(false), is_lent)? {
+            for &caller in callers {
+                shards[caller].borrowed.insert(index);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether a function is small and calls no other.
+fn is_lent(body: &Body<'_>) -> Result<bool, Error> {
+    let mut operators = body.reader.get_operators_reader()?;
+    if body.range.end - body.range.start > LENT_BYTES {
+        return Ok(false);
+    }
+    while !operators.eof() {
+        match operators.read()? {
+            Operator::Call { .. }
+            | Operator::CallIndirect { .. }
+            | Operator::ReturnCall { .. }
+            | Operator::ReturnCallIndirect { .. } => return Ok(false),
+            _ => {}
+        }
+    }
+    Ok(true)
+}
+
 /// Who calls whom, and how, and what that may change.
 struct Calls {
     /// By function index: no reference can name it and no other shard calls it.
@@ -155,6 +200,8 @@ struct Calls {
     tail_calls: bool,
     /// By table: code changes it.
     changed_tables: Vec<bool>,
+    /// By function: the places of other shards that call it.
+    foreign: BTreeMap<u32, BTreeSet<usize>>,
 }
 
 impl Calls {
@@ -163,29 +210,32 @@ impl Calls {
             private: vec![true; module.functions.len()],
             tail_calls: false,
             changed_tables: vec![false; module.tables.len()],
+            foreign: BTreeMap::new(),
         };
         for &index in &module.referenced {
             calls.private[index as usize] = false;
         }
-        for Shard { functions, .. } in shards {
+        for (place, Shard { functions, .. }) in shards.iter().enumerate() {
             for index in functions.clone() {
                 let body = module.body(index).expect("shards hold defined functions");
                 for operator in body.reader.get_operators_reader()? {
-                    calls.add(&operator?, functions);
+                    calls.add(&operator?, place, functions);
                 }
             }
         }
         Ok(calls)
     }
 
-    fn add(&mut self, operator: &Operator<'_>, caller: &Range<u32>) {
+    /// Adds what an operator does in the shard at `place`, which holds `callers`.
+    fn add(&mut self, operator: &Operator<'_>, place: usize, callers: &Range<u32>) {
         self.tail_calls |=
             matches!(operator, Operator::ReturnCall { .. } | Operator::ReturnCallIndirect { .. });
         if let Operator::Call { function_index } | Operator::ReturnCall { function_index } =
             operator
-            && !caller.contains(function_index)
+            && !callers.contains(function_index)
         {
             self.private[*function_index as usize] = false;
+            self.foreign.entry(*function_index).or_default().insert(place);
         }
         if let Operator::TableSet { table }
         | Operator::TableGrow { table }
@@ -239,12 +289,19 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
     let Plan { conventions, fixed_tables, .. } = input.plan;
     let cx =
         ShardCx::new(input.module, *conventions, fixed_tables, &llvm, attributes, stepwise, debug);
-    for index in shard.functions.clone() {
+    let translate = |index| {
         let body = input.module.body(index).expect("shards hold defined functions");
-        translate::translate(&cx, index, body)?;
+        translate::translate(&cx, index, body)
+    };
+    for index in shard.functions.clone() {
+        translate(index)?;
         if input.plan.is_private(index) {
             cx.function(index).set_linkage(Linkage::Internal);
         }
+    }
+    for &index in &shard.borrowed {
+        translate(index)?;
+        cx.function(index).set_linkage(Linkage::AvailableExternally);
     }
     if shard.thunks {
         thunks::build(&cx);
@@ -277,4 +334,41 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
     };
     let (bytes, stamps, complaints) = sys::emit(&llvm, &machine, file_type, emission);
     Ok(ShardOutput { bytes, stamps, complaints })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the two shards of a module borrow at a level.
+    fn borrowed(text: &str, opt_level: OptLevel) -> [Vec<u32>; 2] {
+        let wasm = wat::parse_str(text).unwrap();
+        let options = Options { opt_level, ..Options::default() };
+        let cpu = Cpu::resolve("x86-64-v2").unwrap();
+        let plan = Plan::new(&crate::module::parse(&wasm).unwrap(), &options, &cpu).unwrap();
+        let borrowed = plan.shards.iter().map(|shard| shard.borrowed.iter().copied().collect());
+        borrowed.collect::<Vec<_>>().try_into().unwrap()
+    }
+
+    #[test]
+    fn shards_borrow_what_is_small_and_calls_nothing() {
+        let nops = |count: u64| "nop ".repeat(count as usize);
+        let (many, some) = (nops(SHARD_BYTES), nops(LENT_BYTES));
+        let text = format!(
+            "(module (import \"\" \"f\" (func $imported))
+                (func $first
+                    call $imported call $near call $small call $large call $calls call $loops
+                    call $last call $small {many})
+                (func $near)
+                (func $small nop unreachable)
+                (func $large {some})
+                (func $calls call $near)
+                (func $loops loop end)
+                (func $last (global.set 0 (i32.const 1)))
+                (func $uncalled nop)
+                (global (mut i32) (i32.const 0)))"
+        );
+        assert_eq!(borrowed(&text, OptLevel::O1), [vec![2, 3, 6, 7], vec![]]);
+        assert_eq!(borrowed(&text, OptLevel::O0), [vec![], vec![]]);
+    }
 }

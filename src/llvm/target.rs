@@ -176,7 +176,7 @@ pub fn machine(cpu: &Cpu, level: OptLevel) -> TargetMachine {
 /// translation (SSA) and inlining across wasm functions open up. On real
 /// programs this makes code as fast as `default<O3>` does, in half the time. (The first
 /// passes are no sweep of their own: a function still is in the cache when calls in it
-/// are inlined.)
+/// are inlined. What a shard has borrowed for that goes then.)
 ///
 /// What is not here keeps traces exact: `simplifycfg` without sinking what two
 /// branches have in common, which would leave one call with no location; no
@@ -185,6 +185,7 @@ pub fn machine(cpu: &Cpu, level: OptLevel) -> TargetMachine {
 const OPTIMISE: &str = "\
     cgscc(function<eager-inv>(sroa<modify-cfg>,early-cse<memssa>,simplifycfg),\
     inline,function-attrs),\
+    elim-avail-extern,\
     function(\
     early-cse<memssa>,jump-threading,correlated-propagation,simplifycfg,\
     instcombine<no-verify-fixpoint>,reassociate,\
