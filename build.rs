@@ -45,6 +45,7 @@ fn main() {
                 "conversions",
                 "gate",
                 "link",
+                "multiplying",
                 "narrowing",
                 "optimise",
                 "reducing",

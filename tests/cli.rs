@@ -4,6 +4,8 @@
 mod compiler;
 #[path = "cli/loops.rs"]
 mod loops;
+#[path = "cli/products.rs"]
+mod products;
 #[path = "cli/runner.rs"]
 mod runner;
 mod support;

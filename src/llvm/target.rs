@@ -183,7 +183,8 @@ pub fn machine(cpu: &Cpu, level: OptLevel) -> TargetMachine {
 /// `tailcallelim`, after which code generation makes jumps of calls; no
 /// merging of functions, which would share a name in a trace.
 const OPTIMISE: &str = "\
-    cgscc(function<eager-inv>(sroa<modify-cfg>,early-cse<memssa>,simplifycfg),\
+    cgscc(function<eager-inv>(sroa<modify-cfg>,early-cse<memssa>,simplifycfg,\
+    wide-multiply),\
     inline,function-attrs),\
     elim-avail-extern,\
     function(\
