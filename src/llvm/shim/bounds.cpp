@@ -107,6 +107,8 @@ bool LoopBounds::countIterations() {
     if (Constant->getAPInt().ult(FewIterations))
       return false;
   Backedges = SE.getNoopOrZeroExtend(Count, I64);
+  if (!isa<SCEVConstant>(Count))
+    demand(number(FewIterations), Backedges);
   if (SE.getTypeSizeInBits(Count->getType()) > 32)
     demand(Backedges, number(UINT32_MAX));
   return true;
