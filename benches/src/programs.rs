@@ -85,6 +85,7 @@ const KERNELS: &[Kernel] = &[
     kernel("nbody", 10_000_000, 50_000),
     kernel("nqueens", 15, 8),
     kernel("nussinov", 1_500, 150),
+    kernel("primes", 1_500_000, 5_000),
     kernel("resample", 7_000, 20),
     kernel("sha256", 1_000_000, 5_000),
     kernel("sieve", 160, 1),

@@ -177,10 +177,10 @@ fn lend(
 
 /// Whether a function is small and calls no other.
 fn is_lent(body: &Body<'_>) -> Result<bool, Error> {
-    let mut operators = body.reader.get_operators_reader()?;
     if body.range.end - body.range.start > LENT_BYTES {
         return Ok(false);
     }
+    let mut operators = body.reader.get_operators_reader()?;
     while !operators.eof() {
         match operators.read()? {
             Operator::Call { .. }

@@ -314,23 +314,23 @@ private:
     return {};
   }
 
-  // What adds up to the lower half.
+  // What adds up to the lower half: a sum of the product of the lower halves or of its
+  // lower half, or a sum of that.
   SmallVector<Instruction *, 4> lowerHalves() {
     SmallVector<Instruction *, 4> Found;
-    SmallVector<std::pair<User *, unsigned>, 8> Work;
-    auto follow = [&](Value *V, unsigned Depth) {
-      if (Depth < MostDepth)
-        for (User *U : V->users())
-          Work.push_back({U, Depth});
-    };
-    follow(Lowest, 0);
+    SmallVector<std::pair<Value *, unsigned>, 8> Work = {{Lowest, 0}};
     while (!Work.empty()) {
-      auto [U, Depth] = Work.pop_back_val();
-      Value *A, *B;
-      if (isSum(U, A, B) && sum(U) == all())
-        Found.push_back(cast<Instruction>(U));
-      else if (isa<BinaryOperator, CastInst>(U))
-        follow(U, Depth + 1);
+      auto [V, Depth] = Work.pop_back_val();
+      for (User *U : V->users()) {
+        Value *A, *B;
+        bool Added = isSum(U, A, B);
+        if (Added && sum(U) == all())
+          Found.push_back(cast<Instruction>(U));
+        else if (isa<TruncInst, ZExtInst>(U))
+          Work.push_back({U, Depth});
+        else if (Depth == 0 && (Added || lowHalfOf(U) == V))
+          Work.push_back({U, 1});
+      }
     }
     for (User *U : X->users())
       if (match(U, m_c_Mul(m_Specific(X), m_Specific(Y))))
