@@ -127,7 +127,7 @@ fn divide(module: &WasmModule<'_>) -> Result<Vec<Shard>, Error> {
     let mut room = 0;
     for index in all.clone() {
         let body = module.body(index).expect("the range holds defined functions");
-        let size = body.range.end - body.range.start;
+        let size = body.size();
         let giant = is_giant(body)?;
         match shards.last_mut() {
             Some(shard) if !giant && !shard.giant && size <= room => shard.functions.end += 1,
@@ -147,7 +147,7 @@ fn divide(module: &WasmModule<'_>) -> Result<Vec<Shard>, Error> {
 
 /// Whether a function is one for [`Shard::giant`].
 fn is_giant(body: &Body<'_>) -> Result<bool, Error> {
-    let size = body.range.end - body.range.start;
+    let size = body.size();
     // A loop takes three bytes.
     if size > GIANT_BYTES || size < 3 * MANY_LOOPS as u64 {
         return Ok(size > GIANT_BYTES);
@@ -177,7 +177,7 @@ fn lend(
 
 /// Whether a function is small and calls no other.
 fn is_lent(body: &Body<'_>) -> Result<bool, Error> {
-    if body.range.end - body.range.start > LENT_BYTES {
+    if body.size() > LENT_BYTES {
         return Ok(false);
     }
     let mut operators = body.reader.get_operators_reader()?;

@@ -155,6 +155,13 @@ pub struct Body<'a> {
     pub range: Range<u64>,
 }
 
+impl Body<'_> {
+    /// Its size in the wasm file, in bytes.
+    pub fn size(&self) -> u64 {
+        self.range.end - self.range.start
+    }
+}
+
 /// A validated module.
 #[derive(Debug, Default)]
 pub struct WasmModule<'a> {
