@@ -224,23 +224,21 @@ private:
     }
     Sum Total{};
     SmallVector<Value *, 6> Found;
-    unsigned Last = 0;
+    SmallVector<Value *, 4> Halves;
     for (const Step &S : Steps) {
       Total = Total + S.Rest;
       Found.push_back(S.Term);
-      auto Uses = [&](const Step &Other) { return count(Other.Halves, S.Total); };
-      unsigned Used = 0;
-      for (const Step &Other : Steps)
-        Used += Uses(Other);
-      if (Used > 1)
-        return {};
-      Last += !Used;
+      append_range(Halves, S.Halves);
     }
-    unsigned Halves = 0;
-    for (const Step &S : Steps)
-      Halves += S.Halves.size();
+    unsigned Last = 0;
+    for (const Step &S : Steps) {
+      auto Uses = count(Halves, S.Total);
+      if (Uses > 1)
+        return {};
+      Last += !Uses;
+    }
     bool Complete = Total == times(1, LowHigh) + times(1, HighLow) + times(1, Carried);
-    if (!Complete || Last != 1 || Halves + 1 != Steps.size())
+    if (!Complete || Last != 1 || Halves.size() + 1 != Steps.size())
       return {};
     return Found;
   }
