@@ -43,6 +43,7 @@ fn main() {
                 "climbing",
                 "codegen",
                 "conversions",
+                "forwarding",
                 "gate",
                 "link",
                 "multiplying",

@@ -4,6 +4,8 @@
 
 #[path = "traps/check.rs"]
 mod check;
+#[path = "traps/forwarding.rs"]
+mod forwarding;
 #[path = "traps/kinds.rs"]
 mod kinds;
 #[path = "traps/overflow.rs"]

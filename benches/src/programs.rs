@@ -96,7 +96,19 @@ const KERNELS: &[Kernel] = &[
 ];
 
 /// Programs that `tests/programs/build` builds.
-const REAL: &[&str] = &["quickjs", "rust", "sqlite", "zstd"];
+const REAL: &[&str] = &[
+    "brotli",
+    "bzip2",
+    "lua",
+    "lz4",
+    "oniguruma",
+    "quickjs",
+    "rust",
+    "secp256k1",
+    "sqlite",
+    "zlib",
+    "zstd",
+];
 
 /// A fused multiply-add rounds once where wasm rounds twice, and would make
 /// native checksums differ.
@@ -143,7 +155,7 @@ fn build_real(folder: &Path) -> Result<Vec<Program>> {
     let script = Path::new(FOLDER).join("../tests/programs/build");
     // Shared with the tests, as building them takes a while.
     let built = Path::new(FOLDER).join("../target/programs");
-    execute(Command::new(script).arg(&built))?;
+    execute(Command::new(script).arg(&built).args(REAL))?;
     let program = |&name: &&str| {
         let file = |extension| built.join(format!("{name}.{extension}"));
         // What engines compile belongs to the measurement.

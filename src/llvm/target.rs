@@ -188,7 +188,7 @@ const OPTIMISE: &str = "\
     inline,function-attrs),\
     elim-avail-extern,\
     function(\
-    early-cse<memssa>,jump-threading,correlated-propagation,simplifycfg,\
+    early-cse<memssa>,forward-values,jump-threading,correlated-propagation,simplifycfg,\
     instcombine<no-verify-fixpoint>,reassociate,\
     loop-mssa(loop-rotate,licm<allowspeculation>,simple-loop-unswitch<no-nontrivial;trivial>),\
     simplifycfg,\

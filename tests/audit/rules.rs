@@ -66,11 +66,13 @@ impl Audit<'_> {
     pub fn run(&mut self) {
         for function in &self.image.functions {
             self.counts.functions += 1;
+            let mut before = None;
             for machine in decode(self.image, function) {
                 self.counts.instructions += 1;
-                if let Err(what) = self.check(function, &machine) {
+                if let Err(what) = self.check(function, &machine, before.as_ref()) {
                     self.complain(function, &machine, &what);
                 }
+                before = Some(machine);
             }
         }
         for row in &self.image.rows {
@@ -96,13 +98,22 @@ impl Audit<'_> {
         ));
     }
 
-    fn check(&mut self, function: &Function<'_>, machine: &Machine) -> Rule {
+    fn check(
+        &mut self,
+        function: &Function<'_>,
+        machine: &Machine,
+        before: Option<&Machine>,
+    ) -> Rule {
         let Machine { instruction, memory, through_table } = machine;
         let address = instruction.ip();
         let line = self.image.line(address);
         let operator = self.truth.at(line).map(|(_, operator)| operator);
-        let ours = !instruction.is_invalid() && instruction.mnemonic() != Mnemonic::Ud2;
-        demand(ours, "no instruction of ours")?;
+        demand(!instruction.is_invalid(), "no instruction")?;
+        if instruction.mnemonic() == Mnemonic::Ud2 {
+            // Never reached: it is in the branch in which a load traps.
+            let after_load = before.is_some_and(|before| self.is_load_at(before, line));
+            return demand(after_load, "no instruction of ours");
+        }
 
         let label = match self.image.labels.get(&address).map(Vec::as_slice) {
             None => None,
@@ -161,6 +172,15 @@ impl Audit<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether `machine` only reads linear memory, for the operator at `line`.
+    fn is_load_at(&self, machine: &Machine, line: u64) -> bool {
+        let address = machine.instruction.ip();
+        let labels = self.image.labels.get(&address).map(Vec::as_slice);
+        matches!(labels, Some([Label::Access]))
+            && machine.memory.as_ref().is_some_and(|memory| memory.reads && !memory.writes)
+            && self.image.line(address) == line
     }
 
     fn chain(&mut self, function: &Function<'_>, address: u64, line: u64) -> Rule {

@@ -149,6 +149,46 @@ fn they_are_one_multiplication() {
 }
 
 #[test]
+fn results_in_memory_are_not_read_again() {
+    // As C calls `__multi3`: for its result there is a place in the caller's frame.
+    let module = |before: &str| {
+        format!(
+            r#"(module (memory 1)
+            (func $product (param $to i32) (param $x i64) (param $y i64)
+                (local $ll i64) (local $lh i64) (local $hl i64) (local $hh i64)
+                (local $s i64) (local $t i64) (local $low i64) (local $high i64)
+                {PARTS} {}
+                (i64.store (local.get $to) (local.get $low))
+                (i64.store offset=8 (local.get $to) (local.get $high)))
+            (func (export "run") (param $frame i32) (param $x i64) (param $y i64) (result i64)
+                {before}
+                (call $product (i32.add (local.get $frame) (i32.const 16))
+                    (local.get $x) (local.get $y))
+                (i64.xor (i64.load offset=16 (local.get $frame))
+                    (i64.load offset=24 (local.get $frame)))))"#,
+            WAYS[0]
+        )
+    };
+    // An access further up tells that the sum does not wrap.
+    let cases = [("", 2), ("(i32.store offset=32 (local.get $frame) (i32.const 0))", 0)];
+    let folder = Folder::new();
+    for (before, checks) in cases {
+        folder.file("p.wat", module(before));
+        let mut command = support::wasm2so();
+        command.current_dir(folder.path()).args(["--emit=asm", "--cpu", "haswell", "p.wat"]);
+        run(&mut command).succeeded();
+        let text = String::from_utf8(folder.read("p.s")).expect("text");
+        let loads = text.lines().filter(|line| {
+            let memory = line.find("%gs:");
+            memory.is_some_and(|at| line[at..].contains("), %"))
+        });
+        // In the branch where they trap.
+        assert_eq!(loads.count(), checks, "{text}");
+        assert_eq!(text.matches("ud2").count(), checks, "{text}");
+    }
+}
+
+#[test]
 fn what_only_looks_like_one_stays() {
     // Another mask, another shift, a part left out or twice, a sum that carries unseen, a
     // comparison with what was not added.

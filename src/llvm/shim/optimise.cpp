@@ -2,6 +2,7 @@
 
 #include "chasing.h"
 #include "conversions.h"
+#include "forwarding.h"
 #include "multiplying.h"
 #include "narrowing.h"
 #include "reducing.h"
@@ -22,9 +23,9 @@
 using namespace llvm;
 
 // Runs the passes of `Pipeline`, in LLVM's notation, on `ModuleRef`. In it,
-// `wide-multiply`, `fast-conversions`, `chase-pointers`, `widen-vectors`, `version-loops`
-// and `reduce-versioned` are ours; after `version-loops` the passes of `Versioned` run on
-// the loops that it changed.
+// `wide-multiply`, `forward-values`, `fast-conversions`, `chase-pointers`, `widen-vectors`,
+// `version-loops` and `reduce-versioned` are ours; after `version-loops` the passes of
+// `Versioned` run on the loops that it changed.
 //
 // Returns null, or what LLVM says of the notation.
 extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
@@ -55,6 +56,10 @@ extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
       [&](StringRef Name, FunctionPassManager &Passes, ArrayRef<PassBuilder::PipelineElement>) {
         if (Name == "wide-multiply") {
           Passes.addPass(wasm2so::WideMultiply());
+          return true;
+        }
+        if (Name == "forward-values") {
+          Passes.addPass(wasm2so::ForwardValues());
           return true;
         }
         if (Name == "fast-conversions") {
