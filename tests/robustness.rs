@@ -16,8 +16,6 @@ mod loading;
 mod mutants;
 #[path = "robustness/output.rs"]
 mod output;
-#[path = "robustness/random.rs"]
-mod random;
 #[path = "robustness/running.rs"]
 mod running;
 mod support;

@@ -115,12 +115,7 @@ impl Audit<'_> {
             return demand(after_load, "no instruction of ours");
         }
 
-        let label = match self.image.labels.get(&address).map(Vec::as_slice) {
-            None => None,
-            Some([label]) => Some(*label),
-            Some(_) => return Err("several labels".to_owned()),
-        };
-        match (memory, label) {
+        match (memory, self.label(address)?) {
             (Some(memory), Some(Label::Access)) => {
                 self.counts.accesses += 1;
                 access(operator.ok_or("an access at no operator")?, memory)?;
@@ -174,11 +169,19 @@ impl Audit<'_> {
         }
     }
 
+    /// What the compiler takes the instruction at `address` for.
+    fn label(&self, address: u64) -> Result<Option<Label>, String> {
+        match self.image.labels.get(&address).map(Vec::as_slice) {
+            None => Ok(None),
+            Some([label]) => Ok(Some(*label)),
+            Some(_) => Err("several labels".to_owned()),
+        }
+    }
+
     /// Whether `machine` only reads linear memory, for the operator at `line`.
     fn is_load_at(&self, machine: &Machine, line: u64) -> bool {
         let address = machine.instruction.ip();
-        let labels = self.image.labels.get(&address).map(Vec::as_slice);
-        matches!(labels, Some([Label::Access]))
+        matches!(self.label(address), Ok(Some(Label::Access)))
             && machine.memory.as_ref().is_some_and(|memory| memory.reads && !memory.writes)
             && self.image.line(address) == line
     }

@@ -1,4 +1,4 @@
-// For programs that work on what they read.
+// What programs in C share.
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>

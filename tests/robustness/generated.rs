@@ -2,8 +2,8 @@
 //! optimisation with every site exact, and those that need nothing run.
 
 use super::child;
-use super::random::Random;
 use super::support::process::Folder;
+use super::support::random::Random;
 use super::support::{self, truth::Truth};
 use arbitrary::Unstructured;
 use wasm_smith::{Config, Module as Generator};

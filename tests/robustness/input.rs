@@ -1,7 +1,7 @@
 //! What the compiler is given that is no module, or none that it compiles.
 
-use super::random::Random;
 use super::support::process::{Ended, Folder, run, run_with};
+use super::support::random::Random;
 use super::support::{self, wat};
 use wasm2so::error::Error;
 use wasm2so::options::OptLevel;

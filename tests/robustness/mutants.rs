@@ -3,8 +3,8 @@
 
 use super::child;
 use super::input::EVERYTHING;
-use super::random::Random;
 use super::support::process::Folder;
+use super::support::random::Random;
 use super::support::{self, wat};
 use std::ops::RangeInclusive;
 use wasm2so::error::Error;

@@ -3,6 +3,7 @@
 
 pub mod dump;
 pub mod process;
+pub mod random;
 pub mod truth;
 
 use std::path::{Path, PathBuf};

@@ -3,22 +3,17 @@
 
 use crate::check::{load, shown};
 use crate::special::alone;
-use crate::support;
+use crate::support::{self, random::Random};
 use std::fmt::Write;
 use wasm2so::options::OptLevel;
 use wasmrun::{CallError, Module, Value};
 
-/// One after the other, always the same.
-struct Random(u32);
+/// Puts functions together.
+struct Writer(Random);
 
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        (self.0 >> 8) as usize % limit
-    }
-
+impl Writer {
     fn of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices[self.below(choices.len())]
+        choices[self.0.below(choices.len())]
     }
 
     /// An address: one of two indices or a constant, and a sum that may wrap.
@@ -46,7 +41,7 @@ impl Random {
         let loaded = |value: String| {
             format!("(local.set $v (i64.add (i64.rotl (local.get $v) (i64.const 9)) {value}))")
         };
-        match self.below(16) {
+        match self.0.below(16) {
             0..3 => format!("(i64.store {offset} {address} (local.get $v))"),
             3 => {
                 let store = self.of(&["i64.store8", "i64.store16", "i64.store32"]);
@@ -92,7 +87,7 @@ impl Random {
 const SIZE: (usize, usize) = (60, 16);
 
 fn module() -> String {
-    let mut random = Random(1);
+    let mut writer = Writer(Random(1));
     let mut text = String::from(
         r#"(module (memory (export "memory") 1)
         (func $put (param $to i32) (param $v i64)
@@ -115,7 +110,7 @@ fn module() -> String {
         )
         .expect("writes to a string");
         for _ in 0..SIZE.1 {
-            text += &random.statement();
+            text += &writer.statement();
             text.push('\n');
         }
         text += "(local.get $v))\n";

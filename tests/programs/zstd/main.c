@@ -1,11 +1,8 @@
 // Zstandard round trips over generated data. Prints the compressed size and a
 // checksum of the compressed bytes, so a one-bit difference anywhere shows.
 // The argument is the number of bytes, 1 MiB if it is missing.
+#include "input.h"
 #include "zstd.h"
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 static uint32_t state = 2463534242u;
 
@@ -14,13 +11,6 @@ static uint32_t next_random(void) {
   state ^= state >> 17;
   state ^= state << 5;
   return state;
-}
-
-static uint64_t fnv1a(const uint8_t *p, size_t n) {
-  uint64_t hash = 14695981039346656037u;
-  for (size_t i = 0; i < n; i++)
-    hash = (hash ^ p[i]) * 1099511628211u;
-  return hash;
 }
 
 static void gen_noise(uint8_t *out, size_t n) {
