@@ -5,6 +5,8 @@
 //! The compiler only labels what it takes for an access. Everything else is
 //! taken from the ELF file by a disassembler, and from the wasm file.
 
+#[path = "audit/callees.rs"]
+mod callees;
 #[path = "audit/chains.rs"]
 mod chains;
 #[path = "audit/fields.rs"]
@@ -25,6 +27,7 @@ mod rules;
 mod situations;
 mod support;
 
+use callees::Callees;
 use chains::Chains;
 use fields::Fields;
 use image::Image;
@@ -63,10 +66,12 @@ fn look(wasm: &[u8], file: &[u8]) -> (Counts, Vec<String>) {
     let file = object::File::parse(file).expect("an ELF file");
     let truth = Truth::of(wasm);
     let module = wasm2so::module::parse(wasm).expect("a valid module");
+    let callees = Callees(&module);
     let mut audit = Audit {
         image: &Image::read(&file),
         truth: &truth,
-        chains: &Chains::new(&file, &truth),
+        chains: &Chains::new(&file, &truth, &callees),
+        callees: &callees,
         fields: &Fields::of(&module),
         counts: Counts::default(),
         violations: Vec::new(),

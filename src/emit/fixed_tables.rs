@@ -1,6 +1,8 @@
 //! Tables that stay as they are first filled, in the file as constants: a call
 //! through one compares an index and a type and is at the code after one load,
-//! where the references of an instance would take three, one after the other.
+//! where the references of an instance would take three, one after the other. Where
+//! the functions of the type are side by side, it compares the index alone; where there
+//! is one, it is a call of that one, which may be inlined.
 //!
 //! A table is an array of `i32`: for each element how far its code is from the start of
 //! the table, and after those of all elements the type of each.
@@ -13,6 +15,7 @@ use inkwell::module::Linkage;
 use inkwell::types::ArrayType;
 use inkwell::values::{GlobalValue, IntValue};
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use wasm2so_abi::{ExternKind, NULL_FUNCTION};
 
 /// The type of null.
@@ -25,6 +28,17 @@ pub struct FixedTables {
     tables: BTreeMap<u32, Vec<Option<u32>>>,
     /// By type: the first one that is equal.
     types: Vec<u32>,
+    /// Where the functions of a type are, by table and type number, in order.
+    places: HashMap<(u32, u32), Vec<Place>>,
+}
+
+/// A function in a fixed table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The element.
+    pub element: u32,
+    /// Index of the function.
+    pub function: u32,
 }
 
 impl FixedTables {
@@ -48,10 +62,19 @@ impl FixedTables {
             .map(|(table, places)| (table, places.into_iter().map(function).collect::<Vec<_>>()));
         let mut first = HashMap::new();
         let types = module.types.iter().zip(0..);
-        FixedTables {
+        let mut fixed = FixedTables {
             tables: tables.filter(|(_, functions)| functions.iter().all(local)).collect(),
             types: types.map(|(ty, index)| *first.entry(ty).or_insert(index)).collect(),
+            places: HashMap::new(),
+        };
+        for (&table, functions) in &fixed.tables {
+            for (element, function) in (0..).zip(functions) {
+                let Some(function) = *function else { continue };
+                let ty = fixed.type_number(module.functions[function as usize]);
+                fixed.places.entry((table, ty)).or_default().push(Place { element, function });
+            }
         }
+        fixed
     }
 
     /// How many elements of `table`, if it is fixed, may be functions.
@@ -59,10 +82,21 @@ impl FixedTables {
         Some(self.tables.get(&table)?.len() as u64)
     }
 
+    /// Where in `table`, which is fixed, functions of type `ty` are, in order.
+    pub fn places(&self, table: u32, ty: u32) -> &[Place] {
+        self.places.get(&(table, self.type_number(ty))).map_or(&[], Vec::as_slice)
+    }
+
     /// What stands for type `index` in the elements.
     pub fn type_number(&self, index: u32) -> u32 {
         self.types[index as usize]
     }
+}
+
+/// The elements at `places`, if there are any and none between them.
+pub fn run(places: &[Place]) -> Option<Range<u32>> {
+    let (first, last) = (places.first()?.element, places.last()?.element);
+    ((last - first) as usize == places.len() - 1).then(|| first..last + 1)
 }
 
 /// Fixed table `index`, declared.
@@ -138,6 +172,10 @@ mod tests {
         let found = fixed(text, &[false, true, false, false]);
         assert_eq!(found.tables, [(0, vec![None, Some(1), Some(2)])].into());
         assert_eq!(found.types, [0, 1, 0]);
+        let at = |element, function| Place { element, function };
+        assert_eq!([found.places(0, 2), found.places(0, 1)], [&[at(1, 1), at(2, 2)][..], &[]]);
+        let runs = [&[at(1, 1), at(2, 2)][..], &[at(1, 1), at(3, 2)], &[]].map(run);
+        assert_eq!(runs, [Some(1..3), None, None]);
     }
 
     #[test]

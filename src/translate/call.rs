@@ -143,6 +143,20 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         let choose = |condition, then, otherwise| {
             self.ir.select(condition, then, otherwise).into_int_value()
         };
+
+        // Where functions of the type are side by side, being among them is all there is
+        // to see; whoever is not is told why not.
+        let places = self.cx.fixed_tables.places(table, ty);
+        let accepted = fixed_tables::run(places).map(|run| {
+            let first = self.const_i64(run.start.into());
+            let count = self.const_i64(u64::from(run.end - run.start));
+            let place = self.ir.sub(index, first);
+            let [refused, accepted] = [(); 2].map(|()| self.ir.new_block(self.function));
+            self.ir.br_if(self.ir.icmp(IntPredicate::UGE, place, count), refused, accepted);
+            self.ir.position_at_end(refused);
+            accepted
+        });
+
         let len = self.const_i64(self.cx.module.tables[table as usize].limits.min);
         let none = self.ir.icmp(IntPredicate::UGE, index, self.const_i64(functions));
         let outside = self.ir.icmp(IntPredicate::UGE, index, len);
@@ -151,12 +165,21 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         let start = fixed_tables::declare(self.cx, table, functions).as_pointer_value();
         let types = self.ir.element(i32, start, self.const_i64(functions));
         let actual = self.load_invariant(i32, self.ir.element(i32, types, index)).into_int_value();
-        let expected = self.const_i32(self.cx.fixed_tables.type_number(ty));
-        let differs = self.ir.icmp(IntPredicate::NE, actual, expected);
         let null = self.const_i32(fixed_tables::NO_TYPE);
         let null = self.ir.icmp(IntPredicate::EQ, actual, null);
-        self.raise_if(differs, choose(null, uninitialized, mismatch), Some(index));
+        let problem = choose(null, uninitialized, mismatch);
+        if let Some(accepted) = accepted {
+            self.raise(problem, Some(index));
+            self.ir.position_at_end(accepted);
+        } else {
+            let expected = self.const_i32(self.cx.fixed_tables.type_number(ty));
+            let differs = self.ir.icmp(IntPredicate::NE, actual, expected);
+            self.raise_if(differs, problem, Some(index));
+        }
 
+        if let [only] = places {
+            return Callee::Known(self.cx.function(only.function));
+        }
         let offset = self.load_invariant(i32, self.ir.element(i32, start, index));
         let offset = self.ir.cast(InstructionOpcode::SExt, offset, self.cx.types.i64);
         let code = self.ir.byte_offset(start, offset.into_int_value());

@@ -51,7 +51,8 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         self.ir.position_at_end(going_on);
     }
 
-    fn raise(&self, code: IntValue<'ctx>, detail: Option<IntValue<'ctx>>) {
+    /// Raises the trap that `code` numbers.
+    pub(super) fn raise(&self, code: IntValue<'ctx>, detail: Option<IntValue<'ctx>>) {
         let detail = detail.unwrap_or_else(|| self.const_i64(NO_DETAIL));
         let call = self.call_builtin(Builtin::trap, &[code.into(), detail.into()]);
         self.cx.attributes.set_trap_site(call);

@@ -1,25 +1,26 @@
 //! Of a machine instruction: the wasm functions that are inlined there, as
 //! `addr2line` reads them, against what the wasm says of each offset.
 
+use crate::callees::Callees;
 use crate::support::truth::Truth;
 use addr2line::Context;
 use gimli::{Dwarf, EndianSlice, LittleEndian};
 use object::{Object, ObjectSection};
-use wasmparser::Operator;
 
 pub struct Chains<'a> {
     context: Context<EndianSlice<'a, LittleEndian>>,
     truth: &'a Truth<'a>,
+    callees: &'a Callees<'a>,
 }
 
 impl<'a> Chains<'a> {
-    pub fn new(file: &object::File<'a>, truth: &'a Truth<'a>) -> Self {
+    pub fn new(file: &object::File<'a>, truth: &'a Truth<'a>, callees: &'a Callees<'a>) -> Self {
         let section = |id: gimli::SectionId| {
             let data = file.section_by_name(id.name()).and_then(|section| section.data().ok());
             Ok::<_, gimli::Error>(EndianSlice::new(data.unwrap_or_default(), LittleEndian))
         };
         let dwarf = Dwarf::load(section).expect("DWARF");
-        Chains { context: Context::from_dwarf(dwarf).expect("DWARF"), truth }
+        Chains { context: Context::from_dwarf(dwarf).expect("DWARF"), truth, callees }
     }
 
     /// Checks the chain at `address` in function `outermost`, whose row says
@@ -41,9 +42,9 @@ impl<'a> Chains<'a> {
             if name != function.name.map_or_else(|| format!("$f{index}"), str::to_owned) {
                 return Err(format!("{offset:#x} is not in `{name}`"));
             }
-            match (callee, operator) {
-                (None, _) if offset == line => {}
-                (Some(callee), Operator::Call { function_index }) if *function_index == callee => {}
+            match callee {
+                None if offset == line => {}
+                Some(callee) if self.callees.has(operator, callee) => {}
                 _ => return Err(format!("{offset:#x} does not call function {callee:?}")),
             }
             callee = Some(index);

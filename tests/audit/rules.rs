@@ -1,6 +1,7 @@
 //! The rules that every machine instruction of every function must keep, by
 //! what the wasm says of the offset in its row.
 
+use crate::callees::Callees;
 use crate::chains::Chains;
 use crate::fields::Fields;
 use crate::image::{Function, Image, Label, function_index};
@@ -49,6 +50,7 @@ pub struct Audit<'a> {
     pub image: &'a Image<'a>,
     pub truth: &'a Truth<'a>,
     pub chains: &'a Chains<'a>,
+    pub callees: &'a Callees<'a>,
     pub fields: &'a Fields,
     pub counts: Counts,
     pub violations: Vec<String>,
@@ -143,7 +145,10 @@ impl Audit<'_> {
                 self.counts.calls += 1;
                 self.counts.traps += usize::from(target == "wasm2so.trap");
                 let operator = operator.ok_or("a call at no operator")?;
-                demand(is_call_of(operator, target), "a call that the operator does not make")?;
+                demand(
+                    self.is_call_of(operator, target),
+                    "a call that the operator does not make",
+                )?;
                 self.chain(function, address, line)
             }
             FlowControl::IndirectCall => {
@@ -225,6 +230,21 @@ impl Audit<'_> {
         demand(known || checks_loop, "reads no field of the instance")
     }
 
+    /// Whether code of `operator` may call the function with symbol `target`.
+    fn is_call_of(&self, operator: &Operator<'_>, target: &str) -> bool {
+        match target {
+            "wasm2so.trap" => operators::traps_by_call(operator),
+            "memmove" | "memcpy" => matches!(operator, Operator::MemoryCopy { .. }),
+            "memset" => matches!(operator, Operator::MemoryFill { .. }),
+            _ => match target.strip_prefix("wasm2so.") {
+                Some(builtin) => operators::calls_builtin(operator, builtin),
+                None => {
+                    function_index(target).is_some_and(|callee| self.callees.has(operator, callee))
+                }
+            },
+        }
+    }
+
     /// Whether it calls what it finds in the instance, or in a table.
     fn calls_pointer(&self, operator: &Operator<'_>) -> bool {
         match operator {
@@ -271,19 +291,4 @@ fn access(operator: &Operator<'_>, memory: &Memory) -> Rule {
     };
     demand(fits, "reads or writes as the operator does not")?;
     demand(size.is_none_or(|size| size == memory.size), "as wide as the operator is not")
-}
-
-/// Whether it calls the function with this symbol.
-fn is_call_of(operator: &Operator<'_>, target: &str) -> bool {
-    match target {
-        "wasm2so.trap" => operators::traps_by_call(operator),
-        "memmove" | "memcpy" => matches!(operator, Operator::MemoryCopy { .. }),
-        "memset" => matches!(operator, Operator::MemoryFill { .. }),
-        _ => match target.strip_prefix("wasm2so.") {
-            Some(builtin) => operators::calls_builtin(operator, builtin),
-            None => function_index(target).is_some_and(|index| {
-                matches!(operator, Operator::Call { function_index } if *function_index == index)
-            }),
-        },
-    }
 }

@@ -218,6 +218,30 @@ fn tight_loops_are_aligned() {
 }
 
 #[test]
+fn a_table_with_one_function_of_a_type_hides_no_callee() {
+    let folder = Folder::new();
+    // Its code is there twice when it is inlined.
+    let inlined = |second: &str| {
+        let text = format!(
+            r#"(module (type $t (func (param i32) (result i32))) (table 4 funcref)
+                (elem (i32.const 2) func $first {second})
+                (func $first (type $t) (i32.mul (local.get 0) (i32.const 1234)))
+                (func $like_it (type $t) (local.get 0))
+                (func $other (param i64))
+                (func (export "call") (param i32 i32) (result i32)
+                    (call_indirect (type $t) (local.get 0) (local.get 1))))"#
+        );
+        folder.file("t.wat", text);
+        let mut command = support::wasm2so();
+        command.args(["--emit=asm", "t.wat", "-o", "t.s"]);
+        run(command.current_dir(folder.path())).succeeded();
+        String::from_utf8(folder.read("t.s")).expect("text").matches("\timull\t$1234").count() == 2
+    };
+    let tables = ["", "$other", "$like_it", "$first"];
+    assert_eq!(tables.map(inlined), [true, true, false, false]);
+}
+
+#[test]
 fn debug_information_does_not_change_the_code() {
     let levels = ["full", "functions", "line", "none"];
     let [full, functions, line, none] = levels.map(|level| compile(&["--debug", level]));

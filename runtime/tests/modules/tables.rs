@@ -253,3 +253,52 @@ fn a_loop_sees_elements_change() {
     assert_eq!(number(&mut store, instance, "call", 1), None);
     assert_eq!(instance.global(&store, "calls").unwrap().get(&store), Value::I32(3));
 }
+
+/// Functions of types A to E in a table that nobody changes: those of A and of D, one
+/// each, are at its middle and its start, of B side by side, of C apart; E has none.
+#[test]
+fn a_call_through_a_table_that_never_changes_goes_to_the_type_it_names() {
+    const TYPES: [(char, &str, &str); 5] = [
+        ('A', "", ""),
+        ('B', "(param i32)", "(i32.const 7)"),
+        ('C', "(param i64)", "(i64.const 7)"),
+        ('D', "(param f32)", "(f32.const 7)"),
+        ('E', "(param f64)", "(f64.const 7)"),
+    ];
+    const ELEMENTS: &str = "D-ABBB-C-C";
+    const LEN: usize = 12;
+
+    let mut text = format!("(module (table {LEN} funcref)");
+    for (name, params, args) in TYPES {
+        text += &format!(
+            r#"(type ${name} (func {params} (result i32)))
+            (func (export "{name}") (param i32) (result i32)
+                (call_indirect (type ${name}) {args} (local.get 0)))"#
+        );
+    }
+    for (index, ty) in ELEMENTS.char_indices().filter(|&(_, ty)| ty != '-') {
+        text += &format!(
+            "(func $at{index} (type ${ty}) (i32.const {index}))
+            (elem (i32.const {index}) $at{index})"
+        );
+    }
+    let (mut store, instance) = alone(&(text + ")"));
+
+    for (name, ..) in TYPES {
+        let func = instance.func(&store, &name.to_string()).unwrap();
+        let func = func.typed::<i32, i32>(&store).unwrap();
+        for index in -1..=LEN as i32 {
+            let expected = match ELEMENTS.chars().nth(index as usize) {
+                _ if index as usize >= LEN => Err(TrapCode::UndefinedElement),
+                None | Some('-') => Err(TrapCode::UninitializedElement),
+                Some(ty) if ty != name => Err(TrapCode::IndirectCallTypeMismatch),
+                Some(_) => Ok(index),
+            };
+            let actual = func.call(&mut store, index).map_err(|error| match error {
+                CallError::Trap(trap) => trap.code(),
+                other => panic!("{other}"),
+            });
+            assert_eq!(actual, expected, "{name} at {index}");
+        }
+    }
+}
