@@ -45,6 +45,7 @@ fn main() {
                 "conversions",
                 "forwarding",
                 "gate",
+                "hoisting",
                 "link",
                 "multiplying",
                 "narrowing",

@@ -5,8 +5,6 @@
 //! The compiler only labels what it takes for an access. Everything else is
 //! taken from the ELF file by a disassembler, and from the wasm file.
 
-#[path = "audit/callees.rs"]
-mod callees;
 #[path = "audit/chains.rs"]
 mod chains;
 #[path = "audit/fields.rs"]
@@ -27,13 +25,13 @@ mod rules;
 mod situations;
 mod support;
 
-use callees::Callees;
 use chains::Chains;
 use fields::Fields;
 use image::Image;
 use object::{Object, ObjectSection};
 use rules::{Audit, Counts};
 use std::path::Path;
+use support::callees::Callees;
 use support::truth::Truth;
 use wasm2so::Summary;
 use wasm2so::options::{OptLevel, Options};

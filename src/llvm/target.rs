@@ -190,7 +190,7 @@ const OPTIMISE: &str = "\
     function(\
     early-cse<memssa>,forward-values,jump-threading,correlated-propagation,simplifycfg,\
     instcombine<no-verify-fixpoint>,reassociate,\
-    loop-mssa(loop-rotate,licm<allowspeculation>,simple-loop-unswitch<no-nontrivial;trivial>),\
+    loop-mssa(loop-rotate,hoist-invariants,simple-loop-unswitch<no-nontrivial;trivial>),\
     simplifycfg,\
     loop(indvars,loop-deletion,loop-unroll-full),\
     gvn,dse,adce,\

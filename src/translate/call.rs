@@ -134,6 +134,48 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         index: IntValue<'ctx>,
     ) -> Callee<'ctx> {
         let i32 = self.cx.types.i32;
+        let start = fixed_tables::declare(self.cx, table, functions).as_pointer_value();
+        let types = self.ir.element(i32, start, self.const_i64(functions));
+        let places = self.cx.fixed_tables.places(table, ty);
+        match fixed_tables::run(places) {
+            // Being among them is all there is to see; whoever is not is told why not.
+            Some(run) => {
+                let first = self.const_i64(run.start.into());
+                let count = self.const_i64(u64::from(run.end - run.start));
+                let place = self.ir.sub(index, first);
+                let [refused, accepted] = [(); 2].map(|()| self.ir.new_block(self.function));
+                self.ir.br_if(self.ir.icmp(IntPredicate::UGE, place, count), refused, accepted);
+                self.ir.position_at_end(refused);
+                let (_, problem) = self.fixed_type(table, types, functions, index);
+                self.raise(problem, Some(index));
+                self.ir.position_at_end(accepted);
+            }
+            None => {
+                let (actual, problem) = self.fixed_type(table, types, functions, index);
+                let expected = self.const_i32(self.cx.fixed_tables.type_number(ty));
+                let differs = self.ir.icmp(IntPredicate::NE, actual, expected);
+                self.raise_if(differs, problem, Some(index));
+            }
+        }
+        if let [only] = places {
+            return Callee::Known(self.cx.function(only.function));
+        }
+        let offset = self.load_invariant(i32, self.ir.element(i32, start, index));
+        let offset = self.ir.cast(InstructionOpcode::SExt, offset, self.cx.types.i64);
+        let code = self.ir.byte_offset(start, offset.into_int_value());
+        let tail_code = self.cx.types.ptr.const_null();
+        Callee::Pointer { code, tail_code, vmctx: self.vmctx }
+    }
+
+    /// The number of the type at `index` of a fixed table, which is one of `types`, and
+    /// the trap if that is not the one to call by. Raises one where there is none.
+    fn fixed_type(
+        &self,
+        table: u32,
+        types: PointerValue<'ctx>,
+        functions: u64,
+        index: IntValue<'ctx>,
+    ) -> (IntValue<'ctx>, IntValue<'ctx>) {
         let [undefined, uninitialized, mismatch] = [
             TrapCode::UndefinedElement,
             TrapCode::UninitializedElement,
@@ -143,48 +185,16 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
         let choose = |condition, then, otherwise| {
             self.ir.select(condition, then, otherwise).into_int_value()
         };
-
-        // Where functions of the type are side by side, being among them is all there is
-        // to see; whoever is not is told why not.
-        let places = self.cx.fixed_tables.places(table, ty);
-        let accepted = fixed_tables::run(places).map(|run| {
-            let first = self.const_i64(run.start.into());
-            let count = self.const_i64(u64::from(run.end - run.start));
-            let place = self.ir.sub(index, first);
-            let [refused, accepted] = [(); 2].map(|()| self.ir.new_block(self.function));
-            self.ir.br_if(self.ir.icmp(IntPredicate::UGE, place, count), refused, accepted);
-            self.ir.position_at_end(refused);
-            accepted
-        });
-
         let len = self.const_i64(self.cx.module.tables[table as usize].limits.min);
         let none = self.ir.icmp(IntPredicate::UGE, index, self.const_i64(functions));
         let outside = self.ir.icmp(IntPredicate::UGE, index, len);
         self.raise_if(none, choose(outside, undefined, uninitialized), Some(index));
 
-        let start = fixed_tables::declare(self.cx, table, functions).as_pointer_value();
-        let types = self.ir.element(i32, start, self.const_i64(functions));
+        let i32 = self.cx.types.i32;
         let actual = self.load_invariant(i32, self.ir.element(i32, types, index)).into_int_value();
         let null = self.const_i32(fixed_tables::NO_TYPE);
         let null = self.ir.icmp(IntPredicate::EQ, actual, null);
-        let problem = choose(null, uninitialized, mismatch);
-        if let Some(accepted) = accepted {
-            self.raise(problem, Some(index));
-            self.ir.position_at_end(accepted);
-        } else {
-            let expected = self.const_i32(self.cx.fixed_tables.type_number(ty));
-            let differs = self.ir.icmp(IntPredicate::NE, actual, expected);
-            self.raise_if(differs, problem, Some(index));
-        }
-
-        if let [only] = places {
-            return Callee::Known(self.cx.function(only.function));
-        }
-        let offset = self.load_invariant(i32, self.ir.element(i32, start, index));
-        let offset = self.ir.cast(InstructionOpcode::SExt, offset, self.cx.types.i64);
-        let code = self.ir.byte_offset(start, offset.into_int_value());
-        let tail_code = self.cx.types.ptr.const_null();
-        Callee::Pointer { code, tail_code, vmctx: self.vmctx }
+        (actual, choose(null, uninitialized, mismatch))
     }
 
     fn call_and_push(&mut self, callee: Callee<'ctx>, signature: &Signature) {

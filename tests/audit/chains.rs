@@ -1,7 +1,7 @@
 //! Of a machine instruction: the wasm functions that are inlined there, as
 //! `addr2line` reads them, against what the wasm says of each offset.
 
-use crate::callees::Callees;
+use crate::support::callees::Callees;
 use crate::support::truth::Truth;
 use addr2line::Context;
 use gimli::{Dwarf, EndianSlice, LittleEndian};

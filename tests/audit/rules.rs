@@ -1,12 +1,12 @@
 //! The rules that every machine instruction of every function must keep, by
 //! what the wasm says of the offset in its row.
 
-use crate::callees::Callees;
 use crate::chains::Chains;
 use crate::fields::Fields;
 use crate::image::{Function, Image, Label, function_index};
 use crate::machine::{Machine, Memory, decode};
 use crate::operators::{self, Touch};
+use crate::support::callees::Callees;
 use crate::support::truth::{Truth, mnemonic};
 use iced_x86::{FlowControl, Formatter, GasFormatter, Mnemonic};
 use wasmparser::Operator;

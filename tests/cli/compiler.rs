@@ -242,6 +242,41 @@ fn a_table_with_one_function_of_a_type_hides_no_callee() {
 }
 
 #[test]
+fn interpreters_prepare_nothing_for_ways_not_taken() {
+    const WAYS: usize = 50;
+    let folder = Folder::new();
+    let blocks = "(block ".repeat(WAYS);
+    let labels: Vec<String> = (0..WAYS).map(|way| way.to_string()).collect();
+    let ways: Vec<String> = (1..=WAYS)
+        .map(|way| {
+            format!(") (call $do (i32.add (local.get $frame) (i32.const -{way}))) (br $next)")
+        })
+        .collect();
+    folder.file(
+        "i.wat",
+        format!(
+            r#"(module (import "" "do" (func $do (param i32)))
+                (import "" "way" (func $way (result i32)))
+                (func (export "run") (param $frame i32)
+                    (loop $next {blocks} (br_table {} (call $way)) {})))"#,
+            labels.join(" "),
+            ways.join(" "),
+        ),
+    );
+    let mut command = support::wasm2so();
+    run(command.current_dir(folder.path()).args(["--emit=asm", "i.wat", "-o", "i.s"])).succeeded();
+    let assembly = String::from_utf8(folder.read("i.s")).expect("text");
+    // One sum for each way, and next to nothing on the stack.
+    let sums = assembly
+        .lines()
+        .filter(|line| line.starts_with("\tleal\t-") || line.starts_with("\taddl\t$-"));
+    let kept =
+        assembly.lines().filter(|line| line.starts_with("\tmov") && line.ends_with("(%rbp)"));
+    assert!(sums.count() >= WAYS - 1, "{assembly}");
+    assert!(kept.count() < WAYS / 4, "{assembly}");
+}
+
+#[test]
 fn debug_information_does_not_change_the_code() {
     let levels = ["full", "functions", "line", "none"];
     let [full, functions, line, none] = levels.map(|level| compile(&["--debug", level]));

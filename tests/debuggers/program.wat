@@ -3,7 +3,7 @@
   (import "wasi_snapshot_preview1" "sched_yield" (func $yield (result i32)))
   (memory (export "memory") 1)
   (table 3 funcref)
-  (elem (i32.const 1) $product)
+  (elem (i32.const 1) $product $product)
   (global $calls (mut i32) (i32.const 0))
   (global $scale f64 (f64.const 0.5))
   (data (i32.const 64) "hello, debugger")
@@ -12,6 +12,7 @@
   (func $word (param $address i32) (result i32)
     (i32.load offset=256 (local.get $address)))
 
+  ;; Not inlined: it is in the table twice, so that the call there looks it up.
   (func $product (param $a i32) (param $b i32) (result i32)
     (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
     (i32.mul (call $word (local.get $a)) (call $word (local.get $b))))

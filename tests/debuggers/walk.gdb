@@ -5,7 +5,7 @@ wasm list
 next 5
 info locals
 wasm locals
-wasm break 0xb5 if i == 2
+wasm break 0xb6 if i == 2
 wasm break product
 continue
 bt 3

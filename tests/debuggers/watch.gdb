@@ -7,7 +7,7 @@ wasm list
 wasm break nowhere
 wasm memory 300000
 wasm table 7
-wasm break 0xb6
+wasm break 0xb7
 help wasm break
 delete
 continue

@@ -1,6 +1,7 @@
 //! What the tests share: compiling in process, finding programs and tools.
 #![allow(dead_code, missing_docs)]
 
+pub mod callees;
 pub mod dump;
 pub mod process;
 pub mod random;

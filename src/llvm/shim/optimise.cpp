@@ -3,6 +3,7 @@
 #include "chasing.h"
 #include "conversions.h"
 #include "forwarding.h"
+#include "hoisting.h"
 #include "multiplying.h"
 #include "narrowing.h"
 #include "reducing.h"
@@ -18,14 +19,15 @@
 #include "llvm/Passes/StandardInstrumentations.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Target/TargetMachine.h"
+#include "llvm/Transforms/Scalar/LoopPassManager.h"
 #include "llvm-c/TargetMachine.h"
 
 using namespace llvm;
 
 // Runs the passes of `Pipeline`, in LLVM's notation, on `ModuleRef`. In it,
-// `wide-multiply`, `forward-values`, `fast-conversions`, `chase-pointers`, `widen-vectors`,
-// `version-loops` and `reduce-versioned` are ours; after `version-loops` the passes of
-// `Versioned` run on the loops that it changed.
+// `wide-multiply`, `forward-values`, `hoist-invariants`, `fast-conversions`,
+// `chase-pointers`, `widen-vectors`, `version-loops` and `reduce-versioned` are ours;
+// after `version-loops` the passes of `Versioned` run on the loops that it changed.
 //
 // Returns null, or what LLVM says of the notation.
 extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
@@ -84,6 +86,14 @@ extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
         if (Builder.parsePassPipeline(Then, Versioned))
           return false;
         Passes.addPass(wasm2so::VersionLoops(*Memories, std::move(Then)));
+        return true;
+      });
+
+  Builder.registerPipelineParsingCallback(
+      [](StringRef Name, LoopPassManager &Passes, ArrayRef<PassBuilder::PipelineElement>) {
+        if (Name != "hoist-invariants")
+          return false;
+        Passes.addPass(wasm2so::HoistInvariants());
         return true;
       });
 
