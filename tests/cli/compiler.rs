@@ -182,10 +182,7 @@ fn divisions_fit_the_divider() {
             (i64.div_u (local.get 0) (local.get 1))))"#,
     );
     let tries_less = |cpu: &str| {
-        let mut command = support::wasm2so();
-        command.args(["--emit=asm", "--cpu", cpu, "d.wat", "-o", "d.s"]);
-        run(command.current_dir(folder.path())).succeeded();
-        let assembly = String::from_utf8(folder.read("d.s")).expect("text");
+        let assembly = folder.assembly("d.wat", &["--cpu", cpu]);
         assert!(assembly.contains("\tdivq"), "{assembly}");
         assembly.contains("\tdivl")
     };
@@ -208,12 +205,7 @@ fn tight_loops_are_aligned() {
                     (br_if $next (local.get $at)))
                 (local.get $at)))"#,
     );
-    let is_aligned = |level: &str| {
-        let mut command = support::wasm2so();
-        command.args(["--emit=asm", level, "t.wat", "-o", "t.s"]);
-        run(command.current_dir(folder.path())).succeeded();
-        String::from_utf8(folder.read("t.s")).expect("text").contains(".p2align\t5")
-    };
+    let is_aligned = |level: &str| folder.assembly("t.wat", &[level]).contains(".p2align\t5");
     assert!(is_aligned("-O3") && is_aligned("-O1") && !is_aligned("-O0"));
 }
 
@@ -232,10 +224,7 @@ fn a_table_with_one_function_of_a_type_hides_no_callee() {
                     (call_indirect (type $t) (local.get 0) (local.get 1))))"#
         );
         folder.file("t.wat", text);
-        let mut command = support::wasm2so();
-        command.args(["--emit=asm", "t.wat", "-o", "t.s"]);
-        run(command.current_dir(folder.path())).succeeded();
-        String::from_utf8(folder.read("t.s")).expect("text").matches("\timull\t$1234").count() == 2
+        folder.assembly("t.wat", &[]).matches("\timull\t$1234").count() == 2
     };
     let tables = ["", "$other", "$like_it", "$first"];
     assert_eq!(tables.map(inlined), [true, true, false, false]);
@@ -263,9 +252,7 @@ fn interpreters_prepare_nothing_for_ways_not_taken() {
             ways.join(" "),
         ),
     );
-    let mut command = support::wasm2so();
-    run(command.current_dir(folder.path()).args(["--emit=asm", "i.wat", "-o", "i.s"])).succeeded();
-    let assembly = String::from_utf8(folder.read("i.s")).expect("text");
+    let assembly = folder.assembly("i.wat", &[]);
     // One sum for each way, and next to nothing on the stack.
     let sums = assembly
         .lines()

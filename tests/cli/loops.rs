@@ -25,8 +25,7 @@ impl Loops {
 
     /// Whether code for `cpu` has vectors of 256 bits.
     fn are_wide_for(&self, cpu: &str) -> bool {
-        self.compile(&["--emit=asm", "--cpu", cpu, "-o", "l.s"]);
-        String::from_utf8(self.0.read("l.s")).expect("text").contains("%ymm")
+        self.0.assembly("l.wat", &["--cpu", cpu]).contains("%ymm")
     }
 
     /// How `run` ends, which is the same for both.

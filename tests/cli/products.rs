@@ -121,17 +121,9 @@ fn computed(folder: &Folder, level: &str) -> u64 {
     ended.succeeded().text().trim().parse::<i64>().expect("a number") as u64
 }
 
-/// The code of a module at -O3 for `cpu`.
-fn assembly(folder: &Folder, cpu: &str) -> String {
-    let mut command = support::wasm2so();
-    let command = command.current_dir(folder.path()).args(["--emit=asm", "--cpu", cpu]);
-    run(command.args(["-o", "p.s", "p.wat"])).succeeded();
-    String::from_utf8(folder.read("p.s")).expect("text")
-}
-
 /// How many multiplications there are at -O3 for `cpu`.
 fn multiplications(folder: &Folder, cpu: &str) -> usize {
-    let text = assembly(folder, cpu);
+    let text = folder.assembly("p.wat", &["--cpu", cpu]);
     let operators = text.lines().filter_map(|line| line.split_whitespace().next());
     operators.filter(|op| op.starts_with("mul") || op.starts_with("imul")).count()
 }
@@ -179,7 +171,7 @@ fn results_in_memory_are_not_read_again() {
     let folder = Folder::new();
     for (before, checks) in cases {
         folder.file("p.wat", module(before));
-        let text = assembly(&folder, "haswell");
+        let text = folder.assembly("p.wat", &["--cpu", "haswell"]);
         let loads = text.lines().filter(|line| {
             let memory = line.find("%gs:");
             memory.is_some_and(|at| line[at..].contains("), %"))

@@ -119,4 +119,12 @@ impl Folder {
         run(command.current_dir(self.path()).arg(format!("{name}.wat")).args(options)).succeeded();
         self.path().join(format!("{name}.so"))
     }
+
+    /// The code that the compiler's program makes of the module in `file`.
+    pub fn assembly(&self, file: &str, options: &[&str]) -> String {
+        let mut command = super::wasm2so();
+        let args = [options, &["--emit=asm", "-o", "assembly.s", file]].concat();
+        run(command.current_dir(self.path()).args(args)).succeeded();
+        String::from_utf8(self.read("assembly.s")).expect("text")
+    }
 }
