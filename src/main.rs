@@ -10,12 +10,15 @@ use std::sync::atomic::AtomicPtr;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// What jemalloc is to do differently: each shard needs what the one before it has freed,
-/// so nothing goes back to the system; and pages are huge, since LLVM goes all over its
-/// memory.
+/// so nothing goes back to the system, and a thread seldom looks through what it has free
+/// (after so many bytes); and pages are huge, since LLVM goes all over its memory.
 // SAFETY: jemalloc declares a pointer of this name, to a C string that it only reads.
 #[unsafe(export_name = "malloc_conf")]
-static OPTIONS: AtomicPtr<c_char> =
-    AtomicPtr::new(c"dirty_decay_ms:-1,thp:always,metadata_thp:always".as_ptr().cast_mut());
+static OPTIONS: AtomicPtr<c_char> = AtomicPtr::new(
+    c"dirty_decay_ms:-1,tcache_gc_incr_bytes:16777216,thp:always,metadata_thp:always"
+        .as_ptr()
+        .cast_mut(),
+);
 
 fn main() -> ExitCode {
     cli::main()
@@ -45,6 +48,8 @@ mod tests {
     fn the_allocator_has_its_options() {
         // SAFETY: numbers of milliseconds are signed.
         assert_eq!(unsafe { option(c"opt.dirty_decay_ms", 0_isize) }, -1);
+        // SAFETY: a number of bytes.
+        assert_eq!(unsafe { option(c"opt.tcache_gc_incr_bytes", 0_usize) }, 16 << 20);
         // SAFETY: a C string, which jemalloc keeps.
         let huge = unsafe { CStr::from_ptr(option(c"opt.metadata_thp", ptr::null::<c_char>())) };
         assert_eq!(huge, c"always");

@@ -183,17 +183,16 @@ pub fn machine(cpu: &Cpu, level: OptLevel) -> TargetMachine {
 /// `tailcallelim`, after which code generation makes jumps of calls; no
 /// merging of functions, which would share a name in a trace.
 const OPTIMISE: &str = "\
-    cgscc(function<eager-inv>(sroa<modify-cfg>,early-cse<memssa>,simplifycfg,\
+    cgscc(function<eager-inv>(sroa<modify-cfg>,early-cse,simplifycfg,\
     wide-multiply),\
     inline,function-attrs),\
     elim-avail-extern,\
     function(\
-    early-cse<memssa>,forward-values,jump-threading,correlated-propagation,simplifycfg,\
+    early-cse,forward-values,jump-threading,correlated-propagation,simplifycfg,\
     instcombine<no-verify-fixpoint>,reassociate,\
     loop-mssa(loop-rotate,hoist-invariants,simple-loop-unswitch<no-nontrivial;trivial>),\
-    simplifycfg,\
-    loop(indvars,loop-deletion,loop-unroll-full),\
-    gvn,dse,adce,\
+    loop(simplify-counters,loop-deletion,loop-unroll-full),\
+    gvn,remove-stores,\
     LOOPS\
     simplifycfg,instcombine<no-verify-fixpoint>,fast-conversions,chase-pointers,\
     reduce-versioned),\

@@ -19,7 +19,7 @@ public:
 
   bool shouldRunPass(StringRef Pass, StringRef) const override {
     return !StringSwitch<bool>(Pass)
-                .Cases({"indvars", "loop-unroll-full", "loop-deletion"}, true)
+                .Cases({"simplify-counters", "loop-unroll-full", "loop-deletion"}, true)
                 .Cases({"jump-threading", "correlated-propagation", "version-loops"}, true)
                 .Default(false);
   }

@@ -1,12 +1,11 @@
 // The optimisation pipeline: LLVM's passes, and ours between them.
 
 #include "chasing.h"
+#include "choosing.h"
 #include "conversions.h"
 #include "forwarding.h"
-#include "hoisting.h"
 #include "multiplying.h"
 #include "narrowing.h"
-#include "reducing.h"
 #include "vanishing.h"
 #include "versioning.h"
 #include "widening.h"
@@ -25,9 +24,10 @@
 using namespace llvm;
 
 // Runs the passes of `Pipeline`, in LLVM's notation, on `ModuleRef`. In it,
-// `wide-multiply`, `forward-values`, `hoist-invariants`, `fast-conversions`,
-// `chase-pointers`, `widen-vectors`, `version-loops` and `reduce-versioned` are ours;
-// after `version-loops` the passes of `Versioned` run on the loops that it changed.
+// `wide-multiply`, `forward-values`, `hoist-invariants`, `simplify-counters`,
+// `remove-stores`, `fast-conversions`, `chase-pointers`, `widen-vectors`, `version-loops`
+// and `reduce-versioned` are ours; after `version-loops` the passes of `Versioned` run on
+// the loops that it changed.
 //
 // Returns null, or what LLVM says of the notation.
 extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
@@ -42,6 +42,7 @@ extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
   wasm2so::watchNarrowing(Callbacks);
   wasm2so::watchVanishing(Callbacks);
   Callbacks.addClassToPassName(wasm2so::VersionLoops::name(), "version-loops");
+  Callbacks.addClassToPassName(wasm2so::SimplifyCounters::name(), "simplify-counters");
   PassBuilder Builder(reinterpret_cast<TargetMachine *>(MachineRef), PipelineTuningOptions(),
                       std::nullopt, &Callbacks);
   LoopAnalysisManager Loops;
@@ -62,6 +63,10 @@ extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
         }
         if (Name == "forward-values") {
           Passes.addPass(wasm2so::ForwardValues());
+          return true;
+        }
+        if (Name == "remove-stores") {
+          Passes.addPass(wasm2so::RemoveStores());
           return true;
         }
         if (Name == "fast-conversions") {
@@ -91,10 +96,15 @@ extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
 
   Builder.registerPipelineParsingCallback(
       [](StringRef Name, LoopPassManager &Passes, ArrayRef<PassBuilder::PipelineElement>) {
-        if (Name != "hoist-invariants")
-          return false;
-        Passes.addPass(wasm2so::HoistInvariants());
-        return true;
+        if (Name == "hoist-invariants") {
+          Passes.addPass(wasm2so::HoistInvariants());
+          return true;
+        }
+        if (Name == "simplify-counters") {
+          Passes.addPass(wasm2so::SimplifyCounters());
+          return true;
+        }
+        return false;
       });
 
   ModulePassManager Passes;

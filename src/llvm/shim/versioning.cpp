@@ -55,6 +55,11 @@ MDNode *provedScope(LLVMContext &Context) {
   return MDNode::get(Context, {Name, Domain});
 }
 
+bool isProved(const Instruction &I) {
+  const MDNode *Scopes = I.getMetadata(LLVMContext::MD_alias_scope);
+  return Scopes && is_contained(Scopes->operands(), provedScope(I.getContext()));
+}
+
 void takeOffAtomic(Instruction &I) {
   if (auto *Load = dyn_cast<LoadInst>(&I))
     Load->setAtomic(AtomicOrdering::NotAtomic);

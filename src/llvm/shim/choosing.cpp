@@ -1,0 +1,74 @@
+#include "choosing.h"
+
+#include "variables.h"
+#include "versioning.h"
+
+#include "llvm/Analysis/LoopInfo.h"
+#include "llvm/Analysis/ScalarEvolution.h"
+#include "llvm/IR/InstIterator.h"
+#include "llvm/IR/IntrinsicInst.h"
+#include "llvm/Transforms/Scalar/DeadStoreElimination.h"
+#include "llvm/Transforms/Scalar/IndVarSimplify.h"
+#include "llvm/Transforms/Scalar/LICM.h"
+#include "llvm/Transforms/Scalar/LoopPassManager.h"
+#include "llvm/Transforms/Scalar/LoopStrengthReduce.h"
+#include "llvm/Transforms/Utils/CanonicalizeFreezeInLoops.h"
+
+using namespace llvm;
+
+namespace wasm2so {
+
+namespace {
+
+// Blocks of a loop that is not large.
+constexpr unsigned MostBlocks = 32;
+
+class ReduceLoop : public PassInfoMixin<ReduceLoop> {
+  LoopPassManager Passes;
+
+public:
+  ReduceLoop() {
+    Passes.addPass(CanonicalizeFreezeInLoopsPass());
+    Passes.addPass(LoopStrengthReducePass());
+  }
+
+  PreservedAnalyses run(Loop &L, LoopAnalysisManager &AM, LoopStandardAnalysisResults &Results,
+                        LPMUpdater &Updater) {
+    bool Versioned =
+        any_of(L.blocks(), [](const BasicBlock *BB) { return any_of(*BB, isProved); });
+    return Versioned ? Passes.run(L, AM, Results, Updater) : PreservedAnalyses::all();
+  }
+};
+
+} // namespace
+
+PreservedAnalyses HoistInvariants::run(Loop &L, LoopAnalysisManager &AM,
+                                       LoopStandardAnalysisResults &Results, LPMUpdater &Updater) {
+  LICMOptions Options;
+  Options.AllowSpeculation = L.getNumBlocks() <= MostBlocks;
+  return LICMPass(Options).run(L, AM, Results, Updater);
+}
+
+PreservedAnalyses SimplifyCounters::run(Loop &L, LoopAnalysisManager &AM,
+                                        LoopStandardAnalysisResults &Results,
+                                        LPMUpdater &Updater) {
+  if (!Results.SE.hasLoopInvariantBackedgeTakenCount(&L))
+    return PreservedAnalyses::all();
+  return IndVarSimplifyPass().run(L, AM, Results, Updater);
+}
+
+PreservedAnalyses RemoveStores::run(Function &F, FunctionAnalysisManager &FAM) {
+  bool Any = any_of(instructions(F), [](const Instruction &I) {
+    return isa<StoreInst, MemIntrinsic>(I) && !I.isVolatile();
+  });
+  return Any ? DSEPass().run(F, FAM) : PreservedAnalyses::all();
+}
+
+PreservedAnalyses ReduceVersioned::run(Function &F, FunctionAnalysisManager &FAM) {
+  if (!isVersioned(F))
+    return PreservedAnalyses::all();
+  HiddenVariables Hidden(F);
+  return createFunctionToLoopPassAdaptor(ReduceLoop()).run(F, FAM);
+}
+
+} // namespace wasm2so
