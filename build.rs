@@ -50,6 +50,7 @@ fn main() {
                 "multiplying",
                 "narrowing",
                 "optimise",
+                "reaching",
                 "sitevalues",
                 "vanishing",
                 "variableflow",

@@ -8,6 +8,7 @@
 
 #include "addressing.h"
 #include "aligning.h"
+#include "reaching.h"
 #include "sitevalues.h"
 #include "variables.h"
 #include "versioning.h"
@@ -320,13 +321,15 @@ bool isLeftOut(StringRef Pass) {
       .Default(false);
 }
 
-// Leaves out passes, and runs what keeps variables from changing code around the one
-// where they would.
+// Leaves out passes, puts an analysis in the place of LLVM's, and runs what keeps
+// variables from changing code around the one where they would.
 class CodegenPasses : public legacy::PassManager {
 public:
   void add(Pass *P) override {
     if (isLeftOut(P->getPassName()))
       return delete P;
+    if (P->getPassName() == "X86 Execution Dependency Fix")
+      legacy::PassManager::add(wasm2so::reachingDefinitions());
     auto [Before, After] = wasm2so::hideVariables(P->getPassName());
     if (Before)
       legacy::PassManager::add(Before);
