@@ -34,8 +34,11 @@ public:
 
   PreservedAnalyses run(Loop &L, LoopAnalysisManager &AM, LoopStandardAnalysisResults &Results,
                         LPMUpdater &Updater) {
-    bool Versioned =
-        any_of(L.blocks(), [](const BasicBlock *BB) { return any_of(*BB, isProved); });
+    bool Versioned = any_of(L.blocks(), [](const BasicBlock *BB) {
+      return any_of(*BB, [](const Instruction &I) {
+        return isProved(I.getMetadata(LLVMContext::MD_alias_scope));
+      });
+    });
     return Versioned ? Passes.run(L, AM, Results, Updater) : PreservedAnalyses::all();
   }
 };

@@ -270,11 +270,8 @@ private:
   // Whether `MI` touches linear memory where `version-loops` proved that it may.
   // Selection drops the scopes of accesses that it puts together.
   static bool isProved(const MachineInstr &MI) {
-    const MDNode *Proved = wasm2so::provedScope(MI.getMF()->getFunction().getContext());
-    return any_of(MI.memoperands(), [&](const MachineMemOperand *MMO) {
-      const MDNode *Scopes = MMO->getAAInfo().Scope;
-      return MMO->getAddrSpace() == wasm2so::MemoryInGs ||
-             (Scopes && is_contained(Scopes->operands(), Proved));
+    return any_of(MI.memoperands(), [](const MachineMemOperand *MMO) {
+      return MMO->getAddrSpace() == wasm2so::MemoryInGs || wasm2so::isProved(MMO->getAAInfo().Scope);
     });
   }
 

@@ -23,6 +23,18 @@
 
 using namespace llvm;
 
+// Puts `OurPass` where a pipeline of `Passes` has `Name`.
+template <typename Passes, typename OurPass>
+static void offer(PassBuilder &Builder, StringRef Name, OurPass Pass) {
+  Builder.registerPipelineParsingCallback(
+      [=](StringRef Wanted, Passes &To, ArrayRef<PassBuilder::PipelineElement>) {
+        if (Wanted != Name)
+          return false;
+        To.addPass(OurPass(Pass));
+        return true;
+      });
+}
+
 // Runs the passes of `Pipeline`, in LLVM's notation, on `ModuleRef`. In it,
 // `wide-multiply`, `forward-values`, `hoist-invariants`, `simplify-counters`,
 // `remove-stores`, `fast-conversions`, `chase-pointers`, `widen-vectors`, `version-loops`
@@ -55,56 +67,22 @@ extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
   Builder.registerLoopAnalyses(Loops);
   Builder.crossRegisterProxies(Loops, Functions, Components, Modules);
 
+  offer<FunctionPassManager>(Builder, "wide-multiply", wasm2so::WideMultiply());
+  offer<FunctionPassManager>(Builder, "forward-values", wasm2so::ForwardValues());
+  offer<LoopPassManager>(Builder, "hoist-invariants", wasm2so::HoistInvariants());
+  offer<LoopPassManager>(Builder, "simplify-counters", wasm2so::SimplifyCounters());
+  offer<FunctionPassManager>(Builder, "remove-stores", wasm2so::RemoveStores());
+  offer<FunctionPassManager>(Builder, "fast-conversions", wasm2so::FastConversions());
+  offer<FunctionPassManager>(Builder, "chase-pointers", wasm2so::ChasePointers(*Memories));
+  offer<FunctionPassManager>(Builder, "widen-vectors", wasm2so::WidenVectors());
+  offer<FunctionPassManager>(Builder, "reduce-versioned", wasm2so::ReduceVersioned());
   Builder.registerPipelineParsingCallback(
       [&](StringRef Name, FunctionPassManager &Passes, ArrayRef<PassBuilder::PipelineElement>) {
-        if (Name == "wide-multiply") {
-          Passes.addPass(wasm2so::WideMultiply());
-          return true;
-        }
-        if (Name == "forward-values") {
-          Passes.addPass(wasm2so::ForwardValues());
-          return true;
-        }
-        if (Name == "remove-stores") {
-          Passes.addPass(wasm2so::RemoveStores());
-          return true;
-        }
-        if (Name == "fast-conversions") {
-          Passes.addPass(wasm2so::FastConversions());
-          return true;
-        }
-        if (Name == "chase-pointers") {
-          Passes.addPass(wasm2so::ChasePointers(*Memories));
-          return true;
-        }
-        if (Name == "reduce-versioned") {
-          Passes.addPass(wasm2so::ReduceVersioned());
-          return true;
-        }
-        if (Name == "widen-vectors") {
-          Passes.addPass(wasm2so::WidenVectors());
-          return true;
-        }
-        if (Name != "version-loops")
-          return false;
         FunctionPassManager Then;
-        if (Builder.parsePassPipeline(Then, Versioned))
+        if (Name != "version-loops" || Builder.parsePassPipeline(Then, Versioned))
           return false;
         Passes.addPass(wasm2so::VersionLoops(*Memories, std::move(Then)));
         return true;
-      });
-
-  Builder.registerPipelineParsingCallback(
-      [](StringRef Name, LoopPassManager &Passes, ArrayRef<PassBuilder::PipelineElement>) {
-        if (Name == "hoist-invariants") {
-          Passes.addPass(wasm2so::HoistInvariants());
-          return true;
-        }
-        if (Name == "simplify-counters") {
-          Passes.addPass(wasm2so::SimplifyCounters());
-          return true;
-        }
-        return false;
       });
 
   ModulePassManager Passes;

@@ -20,7 +20,9 @@ public:
   }
 
 private:
-  static bool isAsked(const MachineFunction &MF) {
+  const TargetRegisterClass *Vectors = nullptr;
+
+  bool isAsked(const MachineFunction &MF) {
     return usesVectors(MF) || any_of(MF, [&](const MachineBasicBlock &MBB) {
              return any_of(MBB, hasFalseDependency);
            });
@@ -28,13 +30,14 @@ private:
 
   // `X86 Execution Dependency Fix` asks about what reads any. That a call may change them
   // is no use.
-  static bool usesVectors(const MachineFunction &MF) {
+  bool usesVectors(const MachineFunction &MF) {
     const TargetRegisterInfo &TRI = *MF.getSubtarget().getRegisterInfo();
-    return any_of(TRI.regclasses(), [&](const TargetRegisterClass *Class) {
-      return StringRef(TRI.getRegClassName(Class)) == "VR128X" &&
-             any_of(*Class,
-                    [&](MCPhysReg Reg) { return MF.getRegInfo().isPhysRegUsed(Reg, true); });
-    });
+    if (!Vectors)
+      Vectors = *find_if(TRI.regclasses(), [&](const TargetRegisterClass *Class) {
+        return StringRef(TRI.getRegClassName(Class)) == "VR128X";
+      });
+    return any_of(*Vectors,
+                  [&](MCPhysReg Reg) { return MF.getRegInfo().isPhysRegUsed(Reg, true); });
   }
 
   // `BreakFalseDeps` asks how far away the definitions are that this has to wait for.

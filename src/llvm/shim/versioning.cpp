@@ -55,9 +55,8 @@ MDNode *provedScope(LLVMContext &Context) {
   return MDNode::get(Context, {Name, Domain});
 }
 
-bool isProved(const Instruction &I) {
-  const MDNode *Scopes = I.getMetadata(LLVMContext::MD_alias_scope);
-  return Scopes && is_contained(Scopes->operands(), provedScope(I.getContext()));
+bool isProved(const MDNode *Scopes) {
+  return Scopes && is_contained(Scopes->operands(), provedScope(Scopes->getContext()));
 }
 
 void takeOffAtomic(Instruction &I) {

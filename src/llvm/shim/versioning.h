@@ -46,8 +46,8 @@ llvm::LoadInst *loadPointer(llvm::IRBuilder<> &B, uint64_t Offset);
 // machine code, from accesses of other things.
 llvm::MDNode *provedScope(llvm::LLVMContext &Context);
 
-// Whether `I` is such an access.
-bool isProved(const llvm::Instruction &I);
+// Whether that is one of the alias scopes of an access, which may have none.
+bool isProved(const llvm::MDNode *Scopes);
 
 // Takes the atomic mark off an access that has it only to keep the optimiser off.
 void takeOffAtomic(llvm::Instruction &I);
