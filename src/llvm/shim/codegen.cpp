@@ -313,6 +313,12 @@ bool isLeftOut(StringRef Pass) {
       .Case("X86 LEA Fixup", true)
       // Constants that take 64 bits are rare in wasm; those of addresses are part of them.
       .Case("Constant Hoisting", true)
+      // Of accesses that are volatile nothing becomes a `memcmp`, and wasm calls no `sqrt`.
+      .Cases({"Merge contiguous icmps into a memcmp", "Expand memcmp() to load/stores",
+              "Partially inline calls to library functions"},
+             true)
+      // As many instructions are executed without them, here more, there fewer.
+      .Cases({"Live Range Shrink", "Machine Loop Invariant Code Motion"}, true)
       .Cases({"Machine Copy Propagation Pass", "Machine Late Instructions Cleanup Pass"}, true)
       .Cases({"X86 Domain Reassignment Pass", "X86 Byte/Word Instruction Fixup"}, true)
       .Default(false);
