@@ -14,6 +14,18 @@ pub enum OptLevel {
     O3,
 }
 
+impl OptLevel {
+    /// Whether debuggers stop at each wasm instruction and see its operands.
+    pub(crate) fn is_stepwise(self) -> bool {
+        self == OptLevel::Og
+    }
+
+    /// Whether variables become values, not slots in memory.
+    pub(crate) fn promotes(self) -> bool {
+        self >= OptLevel::O1
+    }
+}
+
 /// How much debug information the file carries. It never changes the code.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum DebugLevel {

@@ -274,7 +274,8 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
     if shard.giant {
         sys::skip_costly_passes(llvm.get_context());
     }
-    let machine = target::machine(input.cpu, input.options.opt_level);
+    let opt_level = input.options.opt_level;
+    let machine = target::machine(input.cpu, opt_level);
     llvm.set_triple(&machine.get_triple());
     llvm.set_data_layout(&machine.get_target_data().get_data_layout());
 
@@ -285,10 +286,9 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
         &input.cpu.features,
     );
     let debug = DebugInfo::new(&llvm, input.file_name, input.module, input.options);
-    let stepwise = input.options.opt_level == OptLevel::Og;
     let Plan { conventions, fixed_tables, .. } = input.plan;
     let cx =
-        ShardCx::new(input.module, *conventions, fixed_tables, &llvm, attributes, stepwise, debug);
+        ShardCx::new(input.module, *conventions, fixed_tables, &llvm, attributes, opt_level, debug);
     let translate = |index| {
         let body = input.module.body(index).expect("shards hold defined functions");
         translate::translate(&cx, index, body)
@@ -313,7 +313,7 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
     if cfg!(debug_assertions) || tracing::enabled!(tracing::Level::DEBUG) {
         llvm.verify().map_err(|e| Error::Llvm(e.to_string()))?;
     }
-    target::optimise(&llvm, input.module, &machine, input.options.opt_level)?;
+    target::optimise(&llvm, input.module, &machine, opt_level)?;
     let file_type = match input.options.emit {
         Emit::LlvmIr => {
             let bytes = llvm.print_to_string().to_bytes().to_vec();
@@ -329,8 +329,8 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
     let emission = Emission {
         label: input.options.audit_labels,
         variables: cx.debug.as_ref().is_some_and(|debug| debug.variables),
-        stepwise,
-        sites: input.options.debug == DebugLevel::Source && input.options.opt_level > OptLevel::Og,
+        stepwise: opt_level.is_stepwise(),
+        sites: input.options.debug == DebugLevel::Source && opt_level.promotes(),
     };
     let (bytes, stamps, complaints) = sys::emit(&llvm, &machine, file_type, emission);
     Ok(ShardOutput { bytes, stamps, complaints })

@@ -4,10 +4,11 @@
 //! types) as an error at every call. For a translator of validated wasm each
 //! of those is a bug of ours, so it is turned into a panic in this one place.
 
+use super::sys;
 use inkwell::basic_block::BasicBlock;
 use inkwell::builder::{Builder, BuilderError};
 use inkwell::context::ContextRef;
-use inkwell::debug_info::DILocation;
+use inkwell::debug_info::{DILocation, DIScope};
 use inkwell::types::{BasicType, IntType};
 use inkwell::values::{
     AggregateValue, BasicMetadataValueEnum, BasicValue, BasicValueEnum, CallSiteValue,
@@ -15,11 +16,15 @@ use inkwell::values::{
     PointerValue, VectorValue,
 };
 use inkwell::{FloatPredicate, IntPredicate};
+use std::cell::Cell;
 
 /// The builder; see the module's description.
 pub struct Ir<'ctx> {
     builder: Builder<'ctx>,
     context: ContextRef<'ctx>,
+    /// Where what is built next is: made once something is, since most of wasm's
+    /// instructions only move operands.
+    next: Cell<Option<(DIScope<'ctx>, u32)>>,
 }
 
 #[track_caller]
@@ -33,7 +38,7 @@ macro_rules! forward {
         $($(#[$meta])*
         #[track_caller]
         pub fn $name<$T: $bound<'ctx>>(&self, $($arg: $T),+) -> $T {
-            built(self.builder.$inner($($arg),+, ""))
+            built(self.builder().$inner($($arg),+, ""))
         })*
     };
 }
@@ -41,7 +46,20 @@ macro_rules! forward {
 impl<'ctx> Ir<'ctx> {
     /// A builder with no insertion point yet.
     pub fn new(context: ContextRef<'ctx>) -> Self {
-        Ir { builder: context.create_builder(), context }
+        Ir { builder: context.create_builder(), context, next: Cell::new(None) }
+    }
+
+    /// Makes the location that was set last.
+    fn locate(&self) {
+        if let Some((scope, line)) = self.next.take() {
+            sys::set_location(&self.builder, self.context, scope, line);
+        }
+    }
+
+    /// The builder, at the location that was set last.
+    fn builder(&self) -> &Builder<'ctx> {
+        self.locate();
+        &self.builder
     }
 
     /// The context everything is built in.
@@ -90,12 +108,12 @@ impl<'ctx> Ir<'ctx> {
 
     /// `lshr`; the amount must be less than the width.
     pub fn lshr<T: IntMathValue<'ctx>>(&self, a: T, b: T) -> T {
-        built(self.builder.build_right_shift(a, b, false, ""))
+        built(self.builder().build_right_shift(a, b, false, ""))
     }
 
     /// `ashr`; the amount must be less than the width.
     pub fn ashr<T: IntMathValue<'ctx>>(&self, a: T, b: T) -> T {
-        built(self.builder.build_right_shift(a, b, true, ""))
+        built(self.builder().build_right_shift(a, b, true, ""))
     }
 
     /// `icmp`: i1, or a vector of them.
@@ -105,7 +123,7 @@ impl<'ctx> Ir<'ctx> {
         a: T,
         b: T,
     ) -> <T::BaseType as inkwell::types::IntMathType<'ctx>>::ValueType {
-        built(self.builder.build_int_compare(predicate, a, b, ""))
+        built(self.builder().build_int_compare(predicate, a, b, ""))
     }
 
     /// `fcmp`: i1, or a vector of them.
@@ -115,12 +133,12 @@ impl<'ctx> Ir<'ctx> {
         a: T,
         b: T,
     ) -> <<T::BaseType as inkwell::types::FloatMathType<'ctx>>::MathConvType as inkwell::types::IntMathType<'ctx>>::ValueType{
-        built(self.builder.build_float_compare(predicate, a, b, ""))
+        built(self.builder().build_float_compare(predicate, a, b, ""))
     }
 
     /// `zext`
     pub fn zext(&self, value: IntValue<'ctx>, to: IntType<'ctx>) -> IntValue<'ctx> {
-        built(self.builder.build_int_z_extend(value, to, ""))
+        built(self.builder().build_int_z_extend(value, to, ""))
     }
 
     /// Any cast instruction, scalar or vector: `zext`, `fptosi`, `bitcast`, …
@@ -130,7 +148,7 @@ impl<'ctx> Ir<'ctx> {
         value: V,
         to: T,
     ) -> BasicValueEnum<'ctx> {
-        built(self.builder.build_cast(opcode, value, to, ""))
+        built(self.builder().build_cast(opcode, value, to, ""))
     }
 
     /// `bitcast`, or nothing when the type is already right.
@@ -143,7 +161,7 @@ impl<'ctx> Ir<'ctx> {
         if value.get_type() == to.as_basic_type_enum() {
             return value;
         }
-        built(self.builder.build_bit_cast(value, to, ""))
+        built(self.builder().build_bit_cast(value, to, ""))
     }
 
     /// `select`
@@ -153,17 +171,17 @@ impl<'ctx> Ir<'ctx> {
         then: V,
         otherwise: V,
     ) -> BasicValueEnum<'ctx> {
-        built(self.builder.build_select(condition, then, otherwise, ""))
+        built(self.builder().build_select(condition, then, otherwise, ""))
     }
 
     /// Whether a pointer is null, as i1.
     pub fn is_null(&self, pointer: PointerValue<'ctx>) -> IntValue<'ctx> {
-        built(self.builder.build_is_null(pointer, ""))
+        built(self.builder().build_is_null(pointer, ""))
     }
 
     /// `ptrtoint`
     pub fn ptr_to_int(&self, pointer: PointerValue<'ctx>, to: IntType<'ctx>) -> IntValue<'ctx> {
-        built(self.builder.build_ptr_to_int(pointer, to, ""))
+        built(self.builder().build_ptr_to_int(pointer, to, ""))
     }
 
     /// The address `offset` bytes after `base`, not assumed to be in bounds of
@@ -186,7 +204,7 @@ impl<'ctx> Ir<'ctx> {
     ) -> PointerValue<'ctx> {
         // SAFETY: a `getelementptr` without `inbounds` is defined for every
         // index; only a later access could be wrong.
-        built(unsafe { self.builder.build_gep(ty, base, &[index], "") })
+        built(unsafe { self.builder().build_gep(ty, base, &[index], "") })
     }
 
     /// The address of the field at constant `offset` bytes inside the object
@@ -196,7 +214,7 @@ impl<'ctx> Ir<'ctx> {
         // SAFETY: callers pass offsets of the ABI's structures, which `base`
         // points at the start of.
         built(unsafe {
-            self.builder.build_in_bounds_gep(self.context.i8_type(), base, &[offset], "")
+            self.builder().build_in_bounds_gep(self.context.i8_type(), base, &[offset], "")
         })
     }
 
@@ -206,7 +224,17 @@ impl<'ctx> Ir<'ctx> {
         ty: T,
         pointer: PointerValue<'ctx>,
     ) -> (BasicValueEnum<'ctx>, InstructionValue<'ctx>) {
-        let value = built(self.builder.build_load(ty, pointer, ""));
+        self.locate();
+        self.load_slot(ty, pointer)
+    }
+
+    /// `load` of what becomes a value, so that it needs no location.
+    pub fn load_slot<T: BasicType<'ctx>>(
+        &self,
+        ty: T,
+        slot: PointerValue<'ctx>,
+    ) -> (BasicValueEnum<'ctx>, InstructionValue<'ctx>) {
+        let value = built(self.builder.build_load(ty, slot, ""));
         let instruction =
             value.as_instruction_value().expect("a load is an instruction, never folded");
         (value, instruction)
@@ -218,22 +246,32 @@ impl<'ctx> Ir<'ctx> {
         pointer: PointerValue<'ctx>,
         value: V,
     ) -> InstructionValue<'ctx> {
-        built(self.builder.build_store(pointer, value))
+        self.locate();
+        self.store_slot(pointer, value)
+    }
+
+    /// `store` of what becomes a value, so that it needs no location.
+    pub fn store_slot<V: BasicValue<'ctx>>(
+        &self,
+        slot: PointerValue<'ctx>,
+        value: V,
+    ) -> InstructionValue<'ctx> {
+        built(self.builder.build_store(slot, value))
     }
 
     /// `alloca`
     pub fn alloca<T: BasicType<'ctx>>(&self, ty: T) -> PointerValue<'ctx> {
-        built(self.builder.build_alloca(ty, ""))
+        built(self.builder().build_alloca(ty, ""))
     }
 
     /// `phi` without incoming values
     pub fn phi<T: BasicType<'ctx>>(&self, ty: T) -> PhiValue<'ctx> {
-        built(self.builder.build_phi(ty, ""))
+        built(self.builder().build_phi(ty, ""))
     }
 
     /// `br`
     pub fn br(&self, target: BasicBlock<'ctx>) {
-        built(self.builder.build_unconditional_branch(target));
+        built(self.builder().build_unconditional_branch(target));
     }
 
     /// Conditional `br` on an i1
@@ -243,7 +281,7 @@ impl<'ctx> Ir<'ctx> {
         then: BasicBlock<'ctx>,
         otherwise: BasicBlock<'ctx>,
     ) {
-        built(self.builder.build_conditional_branch(condition, then, otherwise));
+        built(self.builder().build_conditional_branch(condition, then, otherwise));
     }
 
     /// Conditional `br` on an i1 that hardly ever holds.
@@ -253,7 +291,7 @@ impl<'ctx> Ir<'ctx> {
         then: BasicBlock<'ctx>,
         otherwise: BasicBlock<'ctx>,
     ) {
-        let branch = built(self.builder.build_conditional_branch(condition, then, otherwise));
+        let branch = built(self.builder().build_conditional_branch(condition, then, otherwise));
         let weight = |n| self.context.i32_type().const_int(n, false).into();
         let weights = [
             self.context.metadata_string("branch_weights").into(),
@@ -272,17 +310,17 @@ impl<'ctx> Ir<'ctx> {
         default: BasicBlock<'ctx>,
         cases: &[(IntValue<'ctx>, BasicBlock<'ctx>)],
     ) {
-        built(self.builder.build_switch(value, default, cases));
+        built(self.builder().build_switch(value, default, cases));
     }
 
     /// `ret`
     pub fn ret(&self, value: Option<BasicValueEnum<'ctx>>) {
-        built(self.builder.build_return(value.as_ref().map(|v| v as &dyn BasicValue<'ctx>)));
+        built(self.builder().build_return(value.as_ref().map(|v| v as &dyn BasicValue<'ctx>)));
     }
 
     /// `unreachable`
     pub fn unreachable(&self) {
-        built(self.builder.build_unreachable());
+        built(self.builder().build_unreachable());
     }
 
     /// `call` of a known function, with its calling convention
@@ -291,7 +329,7 @@ impl<'ctx> Ir<'ctx> {
         function: FunctionValue<'ctx>,
         args: &[BasicMetadataValueEnum<'ctx>],
     ) -> CallSiteValue<'ctx> {
-        let call = built(self.builder.build_direct_call(function, args, ""));
+        let call = built(self.builder().build_direct_call(function, args, ""));
         call.set_call_convention(function.get_call_conventions());
         call
     }
@@ -303,7 +341,7 @@ impl<'ctx> Ir<'ctx> {
         code: PointerValue<'ctx>,
         args: &[BasicMetadataValueEnum<'ctx>],
     ) -> CallSiteValue<'ctx> {
-        built(self.builder.build_indirect_call(ty, code, args, ""))
+        built(self.builder().build_indirect_call(ty, code, args, ""))
     }
 
     /// `extractvalue`
@@ -312,7 +350,7 @@ impl<'ctx> Ir<'ctx> {
         aggregate: A,
         index: u32,
     ) -> BasicValueEnum<'ctx> {
-        built(self.builder.build_extract_value(aggregate, index, ""))
+        built(self.builder().build_extract_value(aggregate, index, ""))
     }
 
     /// `insertvalue` into a structure
@@ -322,13 +360,13 @@ impl<'ctx> Ir<'ctx> {
         value: V,
         index: u32,
     ) -> inkwell::values::StructValue<'ctx> {
-        built(self.builder.build_insert_value(aggregate, value, index, "")).into_struct_value()
+        built(self.builder().build_insert_value(aggregate, value, index, "")).into_struct_value()
     }
 
     /// `extractelement` at a constant lane
     pub fn extract_lane(&self, vector: VectorValue<'ctx>, lane: u32) -> BasicValueEnum<'ctx> {
         let lane = self.context.i32_type().const_int(lane.into(), false);
-        built(self.builder.build_extract_element(vector, lane, ""))
+        built(self.builder().build_extract_element(vector, lane, ""))
     }
 
     /// `insertelement` at a constant lane
@@ -339,7 +377,7 @@ impl<'ctx> Ir<'ctx> {
         lane: u32,
     ) -> VectorValue<'ctx> {
         let lane = self.context.i32_type().const_int(lane.into(), false);
-        built(self.builder.build_insert_element(vector, value, lane, ""))
+        built(self.builder().build_insert_element(vector, value, lane, ""))
     }
 
     /// `shufflevector` with a constant mask
@@ -351,7 +389,7 @@ impl<'ctx> Ir<'ctx> {
     ) -> VectorValue<'ctx> {
         let i32 = self.context.i32_type();
         let mask: Vec<_> = mask.iter().map(|&i| i32.const_int(i.into(), false)).collect();
-        built(self.builder.build_shuffle_vector(
+        built(self.builder().build_shuffle_vector(
             a,
             b,
             inkwell::types::VectorType::const_vector(&mask),
@@ -371,7 +409,7 @@ impl<'ctx> Ir<'ctx> {
             None,
             false,
         );
-        built(self.builder.build_indirect_call(ty, nop, &[], ""));
+        built(self.builder().build_indirect_call(ty, nop, &[], ""));
     }
 
     /// Continues at the end of `block`.
@@ -389,18 +427,22 @@ impl<'ctx> Ir<'ctx> {
         self.context.append_basic_block(function, "")
     }
 
-    /// Sets the location of the instructions built from now on.
-    pub fn set_location(&self, location: DILocation<'ctx>) {
-        self.builder.set_current_debug_location(location);
+    /// From now on, instructions are at `line` of `scope`.
+    pub fn set_location(&self, scope: DIScope<'ctx>, line: u32) {
+        self.next.set(Some((scope, line)));
     }
 
-    /// The location of the instructions being built.
-    pub fn location(&self) -> Option<DILocation<'ctx>> {
-        self.builder.get_current_debug_location()
-    }
-
-    /// Builds instructions without a location from now on.
-    pub fn clear_location(&self) {
+    /// From now on, instructions have no location. Returns what they had.
+    pub fn clear_location(&self) -> Option<DILocation<'ctx>> {
+        let location = self.builder().get_current_debug_location();
         self.builder.unset_current_debug_location();
+        location
+    }
+
+    /// Goes back to what [`Ir::clear_location`] returned.
+    pub fn restore_location(&self, location: Option<DILocation<'ctx>>) {
+        if let Some(location) = location {
+            self.builder.set_current_debug_location(location);
+        }
     }
 }

@@ -2,15 +2,17 @@
 //! C++ shim, behind safe functions.
 
 use inkwell::basic_block::BasicBlock;
+use inkwell::builder::Builder;
 use inkwell::context::ContextRef;
-use inkwell::debug_info::{DIExpression, DILocalVariable, DILocation, DebugInfoBuilder};
+use inkwell::debug_info::{DIExpression, DILocalVariable, DILocation, DIScope, DebugInfoBuilder};
 use inkwell::llvm_sys::core::{
     LLVMContextSetDiagnosticHandler, LLVMContextSetDiscardValueNames, LLVMDisposeMemoryBuffer,
     LLVMDisposeMessage, LLVMGetBufferSize, LLVMGetBufferStart, LLVMGetDiagInfoDescription,
-    LLVMGetDiagInfoSeverity,
+    LLVMGetDiagInfoSeverity, LLVMSetCurrentDebugLocation2,
 };
 use inkwell::llvm_sys::debuginfo::{
-    LLVMDIBuilderInsertDbgValueRecordAtEnd, LLVMDIBuilderInsertDeclareRecordAtEnd,
+    LLVMDIBuilderCreateDebugLocation, LLVMDIBuilderInsertDbgValueRecordAtEnd,
+    LLVMDIBuilderInsertDeclareRecordAtEnd,
 };
 use inkwell::llvm_sys::prelude::{LLVMContextRef, LLVMMemoryBufferRef, LLVMModuleRef};
 use inkwell::llvm_sys::target_machine::LLVMTargetMachineRef;
@@ -21,6 +23,7 @@ use inkwell::values::{AsValueRef, BasicValueEnum, PointerValue};
 use std::ffi::{CStr, CString, OsStr, OsString, c_char, c_int, c_void};
 use std::mem::offset_of;
 use std::os::unix::ffi::OsStrExt;
+use std::ptr;
 use std::sync::{Once, PoisonError, RwLock, RwLockReadGuard};
 use wasm2so_abi::{VmLayout, VmMemory, VmMemoryState};
 
@@ -118,6 +121,22 @@ pub enum Held<'ctx> {
     In(PointerValue<'ctx>),
     /// It is this value from here on.
     As(BasicValueEnum<'ctx>),
+}
+
+/// What `builder` builds from now on is at `line` of `scope`. (inkwell makes locations
+/// with a builder of debug information alone.)
+pub fn set_location<'ctx>(
+    builder: &Builder<'ctx>,
+    context: ContextRef<'ctx>,
+    scope: DIScope<'ctx>,
+    line: u32,
+) {
+    let (scope, outer) = (scope.as_mut_ptr(), ptr::null_mut());
+    // SAFETY: all are live and of one context; no function is inlined yet.
+    unsafe {
+        let location = LLVMDIBuilderCreateDebugLocation(context.raw(), line, 0, scope, outer);
+        LLVMSetCurrentDebugLocation2(builder.as_mut_ptr(), location);
+    }
 }
 
 /// Says, at the end of `block`, how `variable` is held. (inkwell's functions take

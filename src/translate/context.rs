@@ -7,6 +7,7 @@ use crate::llvm::attrs::Attributes;
 use crate::llvm::ir::Ir;
 use crate::llvm::types::{RARE_CONVENTION, TAIL_CONVENTION, Types, WASM_CONVENTION};
 use crate::module::{Signature, WasmModule};
+use crate::options::OptLevel;
 use inkwell::GlobalVisibility;
 use inkwell::module::{Linkage, Module};
 use inkwell::types::BasicMetadataTypeEnum;
@@ -55,8 +56,8 @@ pub struct ShardCx<'ctx, 'a> {
     pub layout: VmLayout,
     /// Whether a table may hold references to functions of others.
     pub foreign_references: bool,
-    /// Whether debuggers stop at each wasm instruction and see its operands.
-    pub stepwise: bool,
+    /// How much it is to be optimised.
+    pub opt_level: OptLevel,
     /// Of each table: whether null in it may stand for a function.
     pub binds_functions: Vec<bool>,
     /// Its debug information, when wanted.
@@ -72,7 +73,7 @@ impl<'ctx, 'a> ShardCx<'ctx, 'a> {
         fixed_tables: &'a FixedTables,
         llvm: &'a Module<'ctx>,
         attributes: Attributes,
-        stepwise: bool,
+        opt_level: OptLevel,
         debug: Option<DebugInfo<'ctx>>,
     ) -> Self {
         ShardCx {
@@ -84,7 +85,7 @@ impl<'ctx, 'a> ShardCx<'ctx, 'a> {
             attributes,
             layout: module.vm_layout(),
             foreign_references: module.has_foreign_references(),
-            stepwise,
+            opt_level,
             binds_functions: (0..module.tables.len() as u32)
                 .map(|table| module.binds_functions(table))
                 .collect(),

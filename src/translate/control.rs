@@ -6,7 +6,6 @@
 
 use super::{FuncTranslator, Result};
 use crate::module::value_type;
-use inkwell::IntPredicate;
 use inkwell::basic_block::BasicBlock;
 use inkwell::values::{BasicValueEnum, PhiValue};
 use wasm2so_abi::{TrapCode, ValType};
@@ -203,12 +202,6 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
 
     pub(super) fn nop(&mut self) -> Result {
         Ok(())
-    }
-
-    /// Pops an i32 as the i1 of whether it is not 0.
-    fn pop_condition(&mut self) -> inkwell::values::IntValue<'ctx> {
-        let value = self.pop_int();
-        self.ir.icmp(IntPredicate::NE, value, self.const_i32(0))
     }
 
     /// The label that a branch of this depth goes to.

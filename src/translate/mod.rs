@@ -99,7 +99,7 @@ pub fn translate<'ctx>(cx: &ShardCx<'ctx, '_>, index: u32, body: &Body<'_>) -> R
         reachable: true,
         memory_bases: vec![None; cx.module.memories.len()],
         result_buffer: None,
-        view: View::new(scope, cx.stepwise),
+        view: View::new(scope, cx.opt_level.is_stepwise()),
     };
     translator.body(index, body, &signature.params)
 }
@@ -153,14 +153,11 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
 
     /// Builds something in the prologue, which belongs to no wasm instruction.
     fn in_prologue<T>(&mut self, build: impl FnOnce(&mut Self) -> T) -> T {
-        let (block, location) = (self.ir.block(), self.ir.location());
+        let (block, location) = (self.ir.block(), self.ir.clear_location());
         self.ir.position_at_end(self.prologue);
-        self.ir.clear_location();
         let built = build(self);
         self.ir.position_at_end(block);
-        if let Some(location) = location {
-            self.ir.set_location(location);
-        }
+        self.ir.restore_location(location);
         built
     }
 }

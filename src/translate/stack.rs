@@ -1,7 +1,10 @@
 //! The operand stack.
 
 use super::FuncTranslator;
-use inkwell::values::{BasicValue, BasicValueEnum, FloatValue, IntValue, PointerValue};
+use inkwell::IntPredicate;
+use inkwell::values::{
+    BasicValue, BasicValueEnum, FloatValue, InstructionOpcode, IntValue, PointerValue,
+};
 
 impl<'ctx> FuncTranslator<'ctx, '_> {
     pub(super) fn push(&mut self, value: impl BasicValue<'ctx>) {
@@ -20,6 +23,19 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
 
     pub(super) fn pop_int(&mut self) -> IntValue<'ctx> {
         self.pop().into_int_value()
+    }
+
+    /// Pops an i32 as the i1 of whether it is not 0.
+    pub(super) fn pop_condition(&mut self) -> IntValue<'ctx> {
+        let value = self.pop_int();
+        let compared = value
+            .as_instruction()
+            .filter(|extended| extended.get_opcode() == InstructionOpcode::ZExt)
+            .and_then(|extended| extended.get_operand(0)?.value());
+        match compared {
+            Some(BasicValueEnum::IntValue(bit)) if bit.get_type().get_bit_width() == 1 => bit,
+            _ => self.ir.icmp(IntPredicate::NE, value, self.const_i32(0)),
+        }
     }
 
     pub(super) fn pop_float(&mut self) -> FloatValue<'ctx> {

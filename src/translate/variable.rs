@@ -1,26 +1,33 @@
 //! Local and global variables, and the operators that only move operands.
 
 use super::{FuncTranslator, Result};
-use inkwell::IntPredicate;
 use inkwell::values::PointerValue;
 
 impl<'ctx> FuncTranslator<'ctx, '_> {
     pub(super) fn local_get(&mut self, index: u32) -> Result {
         let local = &self.locals[index as usize];
-        let (value, _) = self.ir.load(self.cx.types.value(local.ty), local.slot);
+        let ty = self.cx.types.value(local.ty);
+        let (value, _) = match self.cx.opt_level.promotes() {
+            true => self.ir.load_slot(ty, local.slot),
+            false => self.ir.load(ty, local.slot),
+        };
         self.push(value);
         Ok(())
     }
 
     pub(super) fn local_set(&mut self, index: u32) -> Result {
+        let slot = self.locals[index as usize].slot;
         let value = self.pop();
-        self.ir.store(self.locals[index as usize].slot, value);
+        match self.cx.opt_level.promotes() {
+            true => self.ir.store_slot(slot, value),
+            false => self.ir.store(slot, value),
+        };
         Ok(())
     }
 
     pub(super) fn local_tee(&mut self, index: u32) -> Result {
-        let value = self.pop();
-        self.ir.store(self.locals[index as usize].slot, value);
+        let value = *self.operands.last().expect("validated");
+        self.local_set(index)?;
         self.push(value);
         Ok(())
     }
@@ -59,10 +66,9 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
     }
 
     pub(super) fn select(&mut self) -> Result {
-        let condition = self.pop_int();
+        let condition = self.pop_condition();
         let otherwise = self.pop();
         let then = self.pop();
-        let condition = self.ir.icmp(IntPredicate::NE, condition, self.const_i32(0));
         let value = self.ir.select(condition, then, otherwise);
         self.push(value);
         Ok(())

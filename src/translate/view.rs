@@ -53,8 +53,8 @@ impl<'ctx> View<'ctx> {
 impl<'ctx> FuncTranslator<'ctx, '_> {
     /// From here on, instructions belong to the wasm instruction at `offset`.
     pub(super) fn set_location(&self, offset: u64) {
-        if let (Some(debug), Some(scope)) = (&self.cx.debug, self.view.scope) {
-            self.ir.set_location(debug.location(scope, offset));
+        if let Some(scope) = self.view.scope {
+            self.ir.set_location(scope, offset as u32);
         }
     }
 
