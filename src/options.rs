@@ -20,8 +20,8 @@ impl OptLevel {
         self == OptLevel::Og
     }
 
-    /// Whether variables become values, not slots in memory.
-    pub(crate) fn promotes(self) -> bool {
+    /// Whether LLVM optimises: variables become values, not slots in memory.
+    pub(crate) fn is_optimised(self) -> bool {
         self >= OptLevel::O1
     }
 }

@@ -12,7 +12,7 @@ use crate::llvm::attrs::Attributes;
 use crate::llvm::sys::{self, Emission, FileType, StampReport};
 use crate::llvm::target::{self, Cpu};
 use crate::module::{Body, WasmModule};
-use crate::options::{DebugLevel, Emit, OptLevel, Options};
+use crate::options::{DebugLevel, Emit, Options};
 use crate::translate::{self, Conventions, ShardCx};
 use inkwell::context::Context;
 use inkwell::module::Linkage;
@@ -92,7 +92,7 @@ impl Plan {
         };
         shards.last_mut().expect("there is at least one").thunks = true;
         let Calls { private, tail_calls, changed_tables, foreign } = Calls::of(module, &shards)?;
-        if options.opt_level >= OptLevel::O1 {
+        if options.opt_level.is_optimised() {
             lend(module, &mut shards, &foreign)?;
         }
         let memory_in_gs = !tail_calls && !module.memories.is_empty() && cpu.has_gs_base();
@@ -330,7 +330,7 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
         label: input.options.audit_labels,
         variables: cx.debug.as_ref().is_some_and(|debug| debug.variables),
         stepwise: opt_level.is_stepwise(),
-        sites: input.options.debug == DebugLevel::Source && opt_level.promotes(),
+        sites: input.options.debug == DebugLevel::Source && opt_level.is_optimised(),
     };
     let (bytes, stamps, complaints) = sys::emit(&llvm, &machine, file_type, emission);
     Ok(ShardOutput { bytes, stamps, complaints })
@@ -339,6 +339,7 @@ pub fn compile(input: &Input<'_>, shard: &Shard) -> Result<ShardOutput, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::OptLevel;
 
     /// What the two shards of a module borrow at a level.
     fn borrowed(text: &str, opt_level: OptLevel) -> [Vec<u32>; 2] {

@@ -50,7 +50,7 @@ impl<'ctx> Ir<'ctx> {
     }
 
     /// Makes the location that was set last.
-    fn locate(&self) {
+    pub fn locate(&self) {
         if let Some((scope, line)) = self.next.take() {
             sys::set_location(&self.builder, self.context, scope, line);
         }
@@ -228,7 +228,7 @@ impl<'ctx> Ir<'ctx> {
         self.load_slot(ty, pointer)
     }
 
-    /// `load` of what becomes a value, so that it needs no location.
+    /// `load` of a slot that becomes a value, so that no location is made for it.
     pub fn load_slot<T: BasicType<'ctx>>(
         &self,
         ty: T,
@@ -250,7 +250,7 @@ impl<'ctx> Ir<'ctx> {
         self.store_slot(pointer, value)
     }
 
-    /// `store` of what becomes a value, so that it needs no location.
+    /// `store` to a slot that becomes a value, so that no location is made for it.
     pub fn store_slot<V: BasicValue<'ctx>>(
         &self,
         slot: PointerValue<'ctx>,

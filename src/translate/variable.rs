@@ -6,22 +6,14 @@ use inkwell::values::PointerValue;
 impl<'ctx> FuncTranslator<'ctx, '_> {
     pub(super) fn local_get(&mut self, index: u32) -> Result {
         let local = &self.locals[index as usize];
-        let ty = self.cx.types.value(local.ty);
-        let (value, _) = match self.cx.opt_level.promotes() {
-            true => self.ir.load_slot(ty, local.slot),
-            false => self.ir.load(ty, local.slot),
-        };
+        let (value, _) = self.ir.load_slot(self.cx.types.value(local.ty), local.slot);
         self.push(value);
         Ok(())
     }
 
     pub(super) fn local_set(&mut self, index: u32) -> Result {
-        let slot = self.locals[index as usize].slot;
         let value = self.pop();
-        match self.cx.opt_level.promotes() {
-            true => self.ir.store_slot(slot, value),
-            false => self.ir.store(slot, value),
-        };
+        self.ir.store_slot(self.locals[index as usize].slot, value);
         Ok(())
     }
 

@@ -55,6 +55,10 @@ impl<'ctx> FuncTranslator<'ctx, '_> {
     pub(super) fn set_location(&self, offset: u64) {
         if let Some(scope) = self.view.scope {
             self.ir.set_location(scope, offset as u32);
+            // Slots that stay in memory have it too.
+            if !self.cx.opt_level.is_optimised() {
+                self.ir.locate();
+            }
         }
     }
 

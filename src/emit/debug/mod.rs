@@ -8,7 +8,7 @@ mod types;
 
 use crate::llvm::sys::{self, Held};
 use crate::module::{Names, Signature, WasmModule, names};
-use crate::options::{DebugLevel, OptLevel, Options};
+use crate::options::{DebugLevel, Options};
 use inkwell::basic_block::BasicBlock;
 use inkwell::context::ContextRef;
 use inkwell::debug_info::{
@@ -69,7 +69,7 @@ impl<'ctx> DebugInfo<'ctx> {
         // GNU addr2line, objdump and perf lose inlined functions to version 5 as LLVM
         // writes it: they cannot read ranges whose addresses are in a table.
         llvm.add_basic_value_flag("Dwarf Version", FlagBehavior::Warning, number(4));
-        let optimised = options.opt_level > OptLevel::Og;
+        let optimised = options.opt_level.is_optimised();
         // Without a listing no directory, so that tools print the bare name.
         let (directory, file_name) = match &options.listing {
             Some(listing) => (&*listing.directory, &*listing.name),

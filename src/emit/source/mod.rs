@@ -33,7 +33,7 @@ mod values;
 
 use crate::error::Error;
 use crate::module::WasmModule;
-use crate::options::{OptLevel, Options};
+use crate::options::Options;
 use gimli::write::{EndianVec, Sections};
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -97,7 +97,7 @@ fn translated(
     let instance = code::Instance::of(module);
     let mut translation =
         translation::Translation::new(&input, &instance, options.debugger, &mut dropped);
-    let optimised = options.opt_level > OptLevel::Og;
+    let optimised = options.opt_level.is_optimised();
     functions::add(&mut translation, module, &bodies, &natives, optimised);
     let mut sections = Sections::new(EndianVec::new(gimli::LittleEndian));
     let written = translation.output.write(&mut sections);
