@@ -3,6 +3,7 @@
 use super::programs::{compile, string, stripped, wasm, with_custom};
 use crate::support;
 use crate::support::process::{Ended, Folder, run};
+use crate::support::random::Random;
 use std::fs;
 use std::path::Path;
 
@@ -158,14 +159,10 @@ fn broken() {
     let whole = wasm("orders.c", folder.path());
     let so = compile(&stripped(&whole, &[]), folder.path(), "program.so", false);
     let frames = trace(&so, &[]).stderr;
-    let mut state = 1_u32;
-    let mut random = move || {
-        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        state >> 8
-    };
+    let mut random = Random(1);
     for round in 0..24 {
-        let place = random() as usize;
-        let fill = random() as u8;
+        let place = random.below(1 << 24);
+        let fill = random.next() as u8;
         let broken = with_custom(&whole, &[], |name, data| {
             let mut data = data.to_vec();
             if name.starts_with(".debug") {

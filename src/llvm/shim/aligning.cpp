@@ -15,7 +15,7 @@ namespace {
 
 constexpr uint64_t Piece = 32;
 // So many take no more than a piece.
-constexpr unsigned MostInstructions = 8;
+constexpr unsigned MostAligned = 8;
 
 class AlignLoops : public MachineFunctionPass {
 public:
@@ -25,7 +25,7 @@ public:
   bool runOnMachineFunction(MachineFunction &MF) override {
     bool Changed = false;
     for (MachineBasicBlock &Block : MF)
-      if (Block.isSuccessor(&Block) && size(Block) <= MostInstructions) {
+      if (Block.isSuccessor(&Block) && size(Block) <= MostAligned) {
         Block.setAlignment(std::max(Block.getAlignment(), Align(Piece)));
         Changed = true;
       }

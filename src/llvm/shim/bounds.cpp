@@ -13,7 +13,7 @@ namespace wasm2so {
 namespace {
 
 // Larger loops gain little, and their clones cost much.
-constexpr unsigned MostInstructions = 400;
+constexpr unsigned MostVersioned = 400;
 constexpr unsigned MostChecks = 12;
 // Checks for so few iterations would cost more than they save.
 constexpr unsigned FewIterations = 4;
@@ -59,7 +59,7 @@ bool LoopBounds::scan() {
     return false;
   for (BasicBlock *BB : L.blocks()) {
     for (Instruction &I : *BB) {
-      if (++Instructions > MostInstructions)
+      if (++Instructions > MostVersioned)
         return false;
       Stores |= isa<StoreInst>(I);
       Vectors |= isa<LoadInst, StoreInst>(I) && getLoadStoreType(&I)->isVectorTy();

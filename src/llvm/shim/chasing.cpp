@@ -19,7 +19,7 @@ namespace wasm2so {
 namespace {
 
 // Instructions in a loop, from which on it has more to wait for than this.
-constexpr unsigned MostInstructions = 200;
+constexpr unsigned MostSearched = 200;
 
 // Whether `L` waits for `Load`, whose value is part of its address in a later turn, or
 // of what a switch goes by.
@@ -46,7 +46,7 @@ SmallVector<LoadInst *, 4> waitedFor(const Loop &L) {
   for (BasicBlock *BB : L.blocks())
     for (Instruction &I : *BB) {
       // A call takes longer than what there is to win.
-      if (++Count > MostInstructions || (isa<CallBase>(I) && !isa<IntrinsicInst>(I)))
+      if (++Count > MostSearched || (isa<CallBase>(I) && !isa<IntrinsicInst>(I)))
         return {};
       auto *Load = dyn_cast<LoadInst>(&I);
       if (Load && Load->getPointerAddressSpace() == MemoryInGs)

@@ -28,7 +28,7 @@ namespace {
 // Accesses before a load in its block among which to look for one at its place.
 constexpr unsigned MostAccesses = 64;
 // Blocks that dominate a load's in which to look for what is known of its index.
-constexpr unsigned MostBlocks = 32;
+constexpr unsigned MostDominators = 32;
 
 // No index and offset of wasm go further together.
 constexpr uint64_t End = uint64_t(1) << 33;
@@ -176,7 +176,7 @@ private:
 
   bool isReached(const Place &At, const BasicBlock &Here) const {
     const DomTreeNode *Node = DT[&Here];
-    for (unsigned Count = 0; Node && Count < MostBlocks; ++Count, Node = Node->getIDom())
+    for (unsigned Count = 0; Node && Count < MostDominators; ++Count, Node = Node->getIDom())
       if (Reached.lookup({Node->getBlock(), At.Index}) >= At.distance())
         return true;
     return false;

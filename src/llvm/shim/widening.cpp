@@ -39,7 +39,7 @@ constexpr unsigned WasmBits = 128;
 constexpr unsigned WasmBytes = WasmBits / 8;
 // Fewer turns of the wide loop would not pay for the checks.
 constexpr unsigned FewestTurns = 2;
-constexpr unsigned MostChecks = 12;
+constexpr unsigned MostDistances = 12;
 
 FixedVectorType *vectorType(const Value *V) { return dyn_cast<FixedVectorType>(V->getType()); }
 
@@ -202,7 +202,7 @@ private:
           Distances.insert(Distance);
         }
       }
-    return Distances.size() <= MostChecks;
+    return Distances.size() <= MostDistances;
   }
 
   // Computes before the loop the turns of the wide one, and whether it may run; null
