@@ -15,8 +15,10 @@ namespace {
 // Larger loops gain little, and their clones cost much.
 constexpr unsigned MostVersioned = 400;
 constexpr unsigned MostChecks = 12;
-// Checks for so few iterations would cost more than they save.
-constexpr unsigned FewIterations = 4;
+// Checks for fewer iterations, or for so few that go through fewer bytes access by
+// access, would cost more than they save.
+constexpr uint64_t FewestIterations = 4;
+constexpr uint64_t FewestBytes = 16;
 
 // An address of so many bits that wraps lies beyond the end of its memory. One of
 // fewer bits starts again within it.
@@ -62,7 +64,11 @@ bool LoopBounds::scan() {
       if (++Instructions > MostVersioned)
         return false;
       Stores |= isa<StoreInst>(I);
-      Vectors |= isa<LoadInst, StoreInst>(I) && getLoadStoreType(&I)->isVectorTy();
+      if (isa<LoadInst, StoreInst>(I)) {
+        Type *Accessed = getLoadStoreType(&I);
+        Vectors |= Accessed->isVectorTy();
+        Widest = std::max<uint64_t>(Widest, F.getDataLayout().getTypeStoreSize(Accessed));
+      }
       auto *Call = dyn_cast<CallBase>(&I);
       if (Call ? !isa<IntrinsicInst>(Call) || Call->mayReadOrWriteMemory()
                : I.isFenceLike() || isa<AtomicRMWInst, AtomicCmpXchgInst>(I))
@@ -103,12 +109,13 @@ bool LoopBounds::countIterations() {
     Count = Vectors ? countUpTo() : nullptr;
   if (!Count || SE.getTypeSizeInBits(Count->getType()) > 64)
     return false;
+  uint64_t Fewest = std::max(FewestIterations, FewestBytes / Widest) - 1;
   if (auto *Constant = dyn_cast<SCEVConstant>(Count))
-    if (Constant->getAPInt().ult(FewIterations))
+    if (Constant->getAPInt().ult(Fewest))
       return false;
   Backedges = SE.getNoopOrZeroExtend(Count, I64);
   if (!isa<SCEVConstant>(Count))
-    demand(number(FewIterations), Backedges);
+    demand(number(Fewest), Backedges);
   if (SE.getTypeSizeInBits(Count->getType()) > 32)
     demand(Backedges, number(UINT32_MAX));
   return true;

@@ -66,6 +66,7 @@ public:
   llvm::SmallVector<Access, 16> Accesses;
   bool Stores = false, Vectors = false;
   uint64_t Instructions = 0;
+  uint64_t Widest = 1; // bytes of the widest access
   const bool Promising; // a check may prove all accesses in bounds, by the instructions
 
   LoopBounds(const Wasm2soMemories &Memories, llvm::Function &F, llvm::Loop &L,
