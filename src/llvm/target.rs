@@ -207,7 +207,7 @@ const OPTIMISE: &str = "\
 const VERSIONED: &str = "\
     early-cse<memssa>,instcombine<no-verify-fixpoint>,\
     loop-mssa(licm<allowspeculation>),gvn,\
-    widen-vectors,loop-vectorize,loop-load-elim,\
+    pack-structures,widen-vectors,loop-vectorize,loop-load-elim,\
     instcombine<no-verify-fixpoint>,simplifycfg,\
     slp-vectorizer,vector-combine,early-cse<memssa>,\
     instcombine<no-verify-fixpoint>,loop-mssa(licm<allowspeculation>),loop-unroll";

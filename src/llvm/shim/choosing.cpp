@@ -5,6 +5,7 @@
 
 #include "llvm/Analysis/LoopInfo.h"
 #include "llvm/Analysis/ScalarEvolution.h"
+#include "llvm/Analysis/ScalarEvolutionExpressions.h"
 #include "llvm/IR/InstIterator.h"
 #include "llvm/IR/IntrinsicInst.h"
 #include "llvm/Transforms/Scalar/DeadStoreElimination.h"
@@ -13,6 +14,7 @@
 #include "llvm/Transforms/Scalar/LoopPassManager.h"
 #include "llvm/Transforms/Scalar/LoopStrengthReduce.h"
 #include "llvm/Transforms/Utils/CanonicalizeFreezeInLoops.h"
+#include "llvm/Transforms/Vectorize/SLPVectorizer.h"
 
 using namespace llvm;
 
@@ -22,6 +24,33 @@ namespace {
 
 // Blocks of a loop that is not large.
 constexpr unsigned MostBlocks = 32;
+
+// Bytes of a structure that is a vector.
+constexpr uint64_t StructureBytes = 16;
+
+enum class Accesses { OfStructures, OfOthers, None };
+
+// What a loop goes through, as far as that may become vectors.
+Accesses accesses(Loop &L, ScalarEvolution &SE) {
+  Accesses Found = Accesses::None;
+  for (BasicBlock *BB : L.blocks())
+    for (Instruction &I : *BB) {
+      if (!isa<LoadInst, StoreInst>(I))
+        continue;
+      if (I.isVolatile() || getLoadStoreType(&I)->isVectorTy())
+        return Accesses::None;
+      auto *Sequence = dyn_cast<SCEVAddRecExpr>(SE.getSCEV(getLoadStorePointerOperand(&I)));
+      auto *Step = Sequence && Sequence->getLoop() == &L
+                       ? dyn_cast<SCEVConstant>(Sequence->getStepRecurrence(SE))
+                       : nullptr;
+      bool OfStructures = Step && Step->getAPInt().urem(StructureBytes) == 0 &&
+                          getLoadStoreType(&I)->isFloatingPointTy();
+      if (!OfStructures)
+        return Accesses::OfOthers;
+      Found = Accesses::OfStructures;
+    }
+  return Found;
+}
 
 class ReduceLoop : public PassInfoMixin<ReduceLoop> {
   LoopPassManager Passes;
@@ -65,6 +94,20 @@ PreservedAnalyses RemoveStores::run(Function &F, FunctionAnalysisManager &FAM) {
     return isa<StoreInst, MemIntrinsic>(I) && !I.isVolatile();
   });
   return Any ? DSEPass().run(F, FAM) : PreservedAnalyses::all();
+}
+
+PreservedAnalyses PackStructures::run(Function &F, FunctionAnalysisManager &FAM) {
+  auto &SE = FAM.getResult<ScalarEvolutionAnalysis>(F);
+  bool Any = false;
+  for (Loop *L : FAM.getResult<LoopAnalysis>(F).getLoopsInPreorder()) {
+    if (!L->isInnermost())
+      continue;
+    Accesses Are = accesses(*L, SE);
+    if (Are == Accesses::OfOthers)
+      return PreservedAnalyses::all();
+    Any |= Are == Accesses::OfStructures;
+  }
+  return Any ? SLPVectorizerPass().run(F, FAM) : PreservedAnalyses::all();
 }
 
 PreservedAnalyses ReduceVersioned::run(Function &F, FunctionAnalysisManager &FAM) {

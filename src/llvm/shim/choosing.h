@@ -38,6 +38,16 @@ public:
   llvm::PreservedAnalyses run(llvm::Function &F, llvm::FunctionAnalysisManager &FAM);
 };
 
+// The vectorizer of what stands side by side, before that of loops, in functions whose
+// loops with plain accesses all go through structures of 16 bytes of numbers in floating
+// point, as an array of complex numbers has them. Each structure is a vector then. Vectors
+// of one field of several structures would have to be put together, and taken apart again,
+// across the halves of AVX2's registers.
+class PackStructures : public llvm::PassInfoMixin<PackStructures> {
+public:
+  llvm::PreservedAnalyses run(llvm::Function &F, llvm::FunctionAnalysisManager &FAM);
+};
+
 // The reduction of strength, in loops that were versioned and those around them. In all
 // others an address is the value of a local, that the program steps itself: nothing gets
 // faster, and compiling takes a twentieth longer.

@@ -37,9 +37,9 @@ static void offer(PassBuilder &Builder, StringRef Name, OurPass Pass) {
 
 // Runs the passes of `Pipeline`, in LLVM's notation, on `ModuleRef`. In it,
 // `wide-multiply`, `forward-values`, `hoist-invariants`, `simplify-counters`,
-// `remove-stores`, `fast-conversions`, `chase-pointers`, `widen-vectors`, `version-loops`
-// and `reduce-versioned` are ours; after `version-loops` the passes of `Versioned` run on
-// the loops that it changed.
+// `remove-stores`, `fast-conversions`, `chase-pointers`, `pack-structures`,
+// `widen-vectors`, `version-loops` and `reduce-versioned` are ours; after `version-loops`
+// the passes of `Versioned` run on the loops that it changed.
 //
 // Returns null, or what LLVM says of the notation.
 extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
@@ -74,6 +74,7 @@ extern "C" LLVMMemoryBufferRef wasm2so_optimise(LLVMModuleRef ModuleRef,
   offer<FunctionPassManager>(Builder, "remove-stores", wasm2so::RemoveStores());
   offer<FunctionPassManager>(Builder, "fast-conversions", wasm2so::FastConversions());
   offer<FunctionPassManager>(Builder, "chase-pointers", wasm2so::ChasePointers(*Memories));
+  offer<FunctionPassManager>(Builder, "pack-structures", wasm2so::PackStructures());
   offer<FunctionPassManager>(Builder, "widen-vectors", wasm2so::WidenVectors());
   offer<FunctionPassManager>(Builder, "reduce-versioned", wasm2so::ReduceVersioned());
   Builder.registerPipelineParsingCallback(
