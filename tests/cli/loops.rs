@@ -91,6 +91,50 @@ fn those_over_vectors_use_those_of_the_processor() {
 }
 
 #[test]
+fn those_over_complex_numbers_have_them_as_vectors() {
+    let part = |of: &str, offset: &str| {
+        format!("(f64.load {offset} (i32.add (local.get ${of}) (local.get $i)))")
+    };
+    let [a_re, a_im] = ["", "offset=8"].map(|offset| part("a", offset));
+    let [b_re, b_im] = ["", "offset=8"].map(|offset| part("b", offset));
+    let loops = Loops::new(&format!(
+        r#"(module (memory 1)
+        (func (export "run") (param $a i32) (param $b i32) (param $n i32) (result i64)
+            (local $i i32) (local $random i32) (local $re f64) (local $im f64) (local $sum i64)
+            (loop $fill
+                (local.set $random (i32.add (i32.mul (local.get $random)
+                    (i32.const 1664525)) (i32.const 1013904223)))
+                (f64.store (local.get $i) (f64.convert_i32_s (local.get $random)))
+                (br_if $fill (i32.lt_u
+                    (local.tee $i (i32.add (local.get $i) (i32.const 8)))
+                    (i32.const 65536))))
+            (local.set $i (i32.const 0))
+            (loop $next
+                (local.set $re (f64.sub (f64.mul {a_re} {b_re}) (f64.mul {a_im} {b_im})))
+                (local.set $im (f64.add (f64.mul {a_re} {b_im}) (f64.mul {a_im} {b_re})))
+                (f64.store (i32.add (local.get $a) (local.get $i)) (local.get $re))
+                (f64.store offset=8 (i32.add (local.get $a) (local.get $i)) (local.get $im))
+                (local.set $i (i32.add (local.get $i) (i32.const 16)))
+                (br_if $next (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))
+            {ADD}
+            (local.get $sum)))"#
+    ));
+    let code = loops.0.assembly("l.wat", &["--cpu", "x86-64-v3"]);
+    assert!(code.contains("vaddsubpd") && !code.contains("vperm"), "{code}");
+    for distance in [-32, -16, -8, -1, 0, 1, 8, 16, 24, 32, 4096] {
+        for n in [1, 3, 4, 10, 100] {
+            let (code, ..) = loops.run(&[2048, 2048 + distance, n].map(|n: i32| n.to_string()));
+            assert_eq!(code, Some(0), "{n} numbers, {distance} away");
+        }
+    }
+    // The last one's second half, and the fifth's, are beyond the end.
+    for start in [65_536 - 1592, 65_536 - 72] {
+        let (code, ..) = loops.run(&[start, 0, 100].map(|n: i32| n.to_string()));
+        assert_ne!(code, Some(0), "at {start}");
+    }
+}
+
+#[test]
 fn those_that_read_at_computed_places_do_so_in_vectors() {
     // At another rate, by a counter in floating point; in fixed point; within an array.
     let places = [
