@@ -199,11 +199,11 @@ const OPTIMISE: &str = "\
     globaldce";
 
 /// Passes for loops in which `version-loops` has made accesses plain, which the
-/// passes before could do nothing with: loops over scalars become ones over
-/// vectors, loops over wasm's vectors ones over the processor's. They see such a
-/// loop alone, with those around it: to go over the whole function once more took
-/// up to a fifth of the time. Loops of unknown counts are unrolled here alone: no
-/// other got faster.
+/// passes before could do nothing with: structures of two numbers become vectors, loops
+/// over scalars ones over vectors, loops over wasm's vectors ones over the processor's.
+/// They see such a loop alone, with those around it: to go over the whole function once
+/// more took up to a fifth of the time. Loops of unknown counts are unrolled here alone:
+/// no other got faster.
 const VERSIONED: &str = "\
     early-cse<memssa>,instcombine<no-verify-fixpoint>,\
     loop-mssa(licm<allowspeculation>),gvn,\

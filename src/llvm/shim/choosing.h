@@ -39,10 +39,10 @@ public:
 };
 
 // The vectorizer of what stands side by side, before that of loops, in functions whose
-// loops with plain accesses all go through structures of 16 bytes of numbers in floating
-// point, as an array of complex numbers has them. Each structure is a vector then. Vectors
-// of one field of several structures would have to be put together, and taken apart again,
-// across the halves of AVX2's registers.
+// loops with plain accesses of scalars all go through structures of 16 bytes of numbers in
+// floating point, as an array of complex numbers has them. Each structure is a vector then.
+// Vectors of one field of several structures would have to be put together, and taken apart
+// again, across the halves of AVX2's registers.
 class PackStructures : public llvm::PassInfoMixin<PackStructures> {
 public:
   llvm::PreservedAnalyses run(llvm::Function &F, llvm::FunctionAnalysisManager &FAM);
