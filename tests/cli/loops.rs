@@ -41,15 +41,25 @@ impl Loops {
     }
 }
 
-/// Fills 64 KiB with random numbers.
-const FILL: &str = "(local.set $i (i32.const 0))
-    (loop $fill
-        (local.set $random (i32.add (i32.mul (local.get $random) (i32.const 1664525))
-            (i32.const 1013904223)))
-        (i32.store (local.get $i) (local.get $random))
-        (br_if $fill (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 4)))
-            (i32.const 65536))))
-    (local.set $i (i32.const 0))";
+/// Fills 64 KiB with random numbers, in 32 bits each.
+fn fill() -> String {
+    fill_by("(i32.store (local.get $i) (local.get $random))", 4)
+}
+
+/// Fills 64 KiB: `store` writes what it makes of a random number, `size` bytes.
+fn fill_by(store: &str, size: u32) -> String {
+    format!(
+        "(local.set $i (i32.const 0))
+        (loop $fill
+            (local.set $random (i32.add (i32.mul (local.get $random) (i32.const 1664525))
+                (i32.const 1013904223)))
+            {store}
+            (br_if $fill (i32.lt_u
+                (local.tee $i (i32.add (local.get $i) (i32.const {size})))
+                (i32.const 65536))))
+        (local.set $i (i32.const 0))"
+    )
+}
 
 /// A number that all of them have a part in.
 const ADD: &str = "(local.set $i (i32.const 0))
@@ -62,11 +72,12 @@ const ADD: &str = "(local.set $i (i32.const 0))
 #[test]
 fn those_over_vectors_use_those_of_the_processor() {
     // What it stores, each turn may find again, in this or one of the next.
+    let fill = fill();
     let loops = Loops::new(&format!(
         r#"(module (memory 1)
         (func (export "run") (param $from i32) (param $to i32) (param $n i32) (result i64)
             (local $i i32) (local $random i32) (local $before v128) (local $sum i64)
-            {FILL}
+            {fill}
             (loop $next
                 (v128.store (i32.add (local.get $to) (local.get $i))
                     (i8x16.narrow_i16x8_u
@@ -97,18 +108,12 @@ fn those_over_complex_numbers_have_them_as_vectors() {
     };
     let [a_re, a_im] = ["", "offset=8"].map(|offset| part("a", offset));
     let [b_re, b_im] = ["", "offset=8"].map(|offset| part("b", offset));
+    let fill = fill_by("(f64.store (local.get $i) (f64.convert_i32_s (local.get $random)))", 8);
     let loops = Loops::new(&format!(
         r#"(module (memory 1)
         (func (export "run") (param $a i32) (param $b i32) (param $n i32) (result i64)
             (local $i i32) (local $random i32) (local $re f64) (local $im f64) (local $sum i64)
-            (loop $fill
-                (local.set $random (i32.add (i32.mul (local.get $random)
-                    (i32.const 1664525)) (i32.const 1013904223)))
-                (f64.store (local.get $i) (f64.convert_i32_s (local.get $random)))
-                (br_if $fill (i32.lt_u
-                    (local.tee $i (i32.add (local.get $i) (i32.const 8)))
-                    (i32.const 65536))))
-            (local.set $i (i32.const 0))
+            {fill}
             (loop $next
                 (local.set $re (f64.sub (f64.mul {a_re} {b_re}) (f64.mul {a_im} {b_im})))
                 (local.set $im (f64.add (f64.mul {a_re} {b_im}) (f64.mul {a_im} {b_re})))
@@ -146,13 +151,14 @@ fn those_that_read_at_computed_places_do_so_in_vectors() {
             (i32.const 255) (i32.lt_s (local.get $next) (i32.const 255)))",
     ];
     for place in places {
+        let fill = fill();
         let loops = Loops::new(&format!(
             r#"(module (memory 1)
             (func (export "run") (param $from i32) (param $to i32) (param $n i32)
                 (param $step f64) (result i64)
                 (local $i i32) (local $next i32) (local $sum i64) (local $count f64)
                 (local $random i32)
-                {FILL}
+                {fill}
                 (loop $next
                     (f64.store (i32.add (local.get $to)
                             (i32.shl (local.get $i) (i32.const 3)))
@@ -183,13 +189,14 @@ fn those_that_read_at_computed_places_do_so_in_vectors() {
 fn a_nest_is_left_with_what_it_computed() {
     // Rows are added up until a sum has certain lowest bits (the nest is left in its
     // midst), or is zero (a trap that is no access), or there are no more.
+    let fill = fill();
     let loops = Loops::new(&format!(
         r#"(module (memory 1)
         (func (export "run") (param $at i32) (param $rows i32) (param $n i32) (param $last i32)
             (result i64)
             (local $i i32) (local $row i32) (local $random i32) (local $sum i64)
             (local $part i32) (local $place i32)
-            {FILL}
+            {fill}
             (memory.fill (i32.const 32768) (i32.const 0) (i32.const 4096))
             (block $out
                 (loop $outer
